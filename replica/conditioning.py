@@ -1,0 +1,152 @@
+"""Putting together what a table's model sees: the row's own spans, what is observed of other rows, and the context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from replica.encoding import EncodedTable
+from replica.generators.base import Encoded
+from replica.kinds.base import Codes, Span
+from replica.plan import Plan, TablePlan
+from replica.relations.context import (
+    Ancestor,
+    ContextSpec,
+    ancestor_codes,
+    place_codes,
+    previous_codes,
+    see_ancestor,
+    see_previous,
+)
+from replica.relations.layout import STRUCTURE, BlockKind, Layout, make_layout
+
+Ints = npt.NDArray[np.int64]
+
+# How much of the row that a reference points to is seen.
+_SEEN_REFERENCED: tuple[BlockKind, ...] = ("attribute", "order")
+_MOST_REFERENCED = 24
+
+
+def observe(plan: Plan, encoded: EncodedTable, tables: Mapping[str, EncodedTable]) -> tuple[Layout, Codes]:
+    """Puts in what is known of other rows once references are assigned, if any is assigned before values are drawn.
+
+    Args:
+        plan: what was decided.
+        encoded: the table.
+        tables: all tables.
+
+    Returns:
+        The layout and the codes with observed blocks between the structure and the values.
+    """
+    assigned = assigned_early(encoded)
+    if not assigned:
+        return encoded.layout, encoded.codes
+    source = encoded.source
+    found: list[tuple[BlockKind, str, tuple[Span, ...], Codes]] = [
+        (block.kind, block.name, encoded.layout.spans[block.start : block.stop], encoded.codes[:, block.start : block.stop])
+        for block in encoded.layout.blocks
+    ]
+    at = sum(block.kind in STRUCTURE for block in encoded.layout.blocks)
+    extra: list[tuple[BlockKind, str, tuple[Span, ...], Codes]] = []
+    for name in assigned:
+        parent = tables[next(r.key.parent for r in encoded.source.plan.references if r.key.id == name)]
+        seen = see_referenced(parent.layout)
+        extra.append(("referenced", name, _observed(seen.spans), ancestor_codes(seen, parent.codes, source.parents[name])))
+    if source.plan.owner is not None:
+        places = value_places(encoded.layout)
+        spans = see_previous(encoded.layout, places)
+        before = np.roll(encoded.codes[:, places], 1, axis=0)
+        extra.append(("previous", "", _observed(spans), previous_codes(spans, before, source.is_first)))
+    found[at:at] = [part for part in extra if part[2]]
+    layout = make_layout((kind, name, spans) for kind, name, spans, _ in found)
+    return layout, np.concatenate([codes for _, _, spans, codes in found if spans], axis=1)
+
+
+def assigned_early(encoded: EncodedTable) -> tuple[str, ...]:
+    """Returns the references whose rows are assigned before the row's values are drawn."""
+    deferred = {reference.key.id for reference in encoded.source.plan.references if reference.deferred}
+    return tuple(
+        name
+        for name, code in encoded.references.items()
+        if code.rows is None and not code.tree and name not in deferred and not _is_self(encoded.source.plan, name)
+    )
+
+
+def _is_self(plan: TablePlan, name: str) -> bool:
+    return any(reference.key.id == name and reference.key.is_self for reference in plan.references)
+
+
+def see_referenced(layout: Layout) -> Ancestor:
+    """Chooses what is seen of a row that a reference points to."""
+    places = [i for block in layout.of(*_SEEN_REFERENCED) for i in range(block.start, block.stop)][:_MOST_REFERENCED]
+    spans = tuple(Span(layout.spans[i].name, layout.spans[i].cardinality + 1, ordered=layout.spans[i].ordered) for i in places)
+    return Ancestor(spans, tuple(places))
+
+
+def _observed(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    return tuple(Span(span.name, span.cardinality, ordered=span.ordered, observed=True) for span in spans)
+
+
+def value_places(layout: Layout) -> list[int]:
+    """Returns where the spans behind the structure stand, without what is observed."""
+    return [
+        i
+        for block in layout.blocks
+        if block.kind not in STRUCTURE and block.kind not in ("referenced", "previous")
+        for i in range(block.start, block.stop)
+    ]
+
+
+def context_spec(plan: Plan, table: TablePlan, layouts: Mapping[str, Layout]) -> ContextSpec:
+    """Decides what the context of a table's rows is made of.
+
+    Args:
+        plan: what was decided.
+        table: the table.
+        layouts: the layouts of all tables, with what is observed.
+    """
+    ancestors = []
+    at = table
+    while at.owner is not None:
+        ancestors.append(see_ancestor(layouts[at.owner.parent], nearest=at is table))
+        at = plan.by_id[at.owner.parent]
+    if table.owner is None:
+        return ContextSpec((), place=False, previous=(), previous_places=())
+    layout = layouts[table.id]
+    two_passes = bool(layout.of("previous", "referenced"))
+    places = list(range(layout.structure)) if two_passes else _all_places(layout)
+    return ContextSpec(tuple(ancestors), True, see_previous(layout, places), tuple(places))
+
+
+def _all_places(layout: Layout) -> list[int]:
+    return [i for block in layout.blocks if block.kind != "referenced" for i in range(block.start, block.stop)]
+
+
+def source_context(plan: Plan, encoded: EncodedTable, tables: Mapping[str, tuple[EncodedTable, Codes]], spec: ContextSpec) -> Encoded:
+    """Builds the context of the source's rows.
+
+    Args:
+        plan: what was decided.
+        encoded: the table.
+        tables: all tables, each with its codes as the models see them.
+        spec: what the context is made of.
+    """
+    source = encoded.source
+    parts: list[Codes] = []
+    rows, at = np.arange(len(source)), source.plan
+    for ancestor in spec.ancestors:
+        assert at.owner is not None  # noqa: S101 - as many ancestors as owners
+        step = tables[at.id][0].source.owner
+        rows = np.where(rows >= 0, step[np.maximum(rows, 0)], -1)
+        parts.append(ancestor_codes(ancestor, tables[at.owner.parent][1], rows))
+        at = plan.by_id[at.owner.parent]
+    if spec.place:
+        parts.append(place_codes(source.position, source.family_size))
+    if spec.previous:
+        codes = tables[source.plan.id][1]
+        before = np.roll(codes[:, list(spec.previous_places)], 1, axis=0)
+        parts.append(previous_codes(spec.previous, before, source.is_first))
+    empty = np.zeros((len(source), 0), np.int32)
+    return Encoded(np.concatenate(parts, axis=1) if parts else empty, spec.spans)

@@ -1,0 +1,1 @@
+"""Constraints: satisfied when rows are made, then proved by the target's server."""

@@ -1,0 +1,191 @@
+"""What a database must be able to do for the stages that read one and the stages that write one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+from replica.databases.url import DatabaseUrl
+from replica.schema.model import ForeignKey, Schema, Table
+
+Reading = Literal["value", "length", "presence"]
+"""How a column is read: its value, only the length of its value, or only whether there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One entry of a dump: everything that creates one object.
+
+    Attributes:
+        kind: what it creates, in the dump's words, as in ``TABLE`` or ``FK CONSTRAINT``.
+        schema: the namespace; ``-`` without one.
+        name: the object's name, for messages.
+        sql: the statements.
+    """
+
+    kind: str
+    schema: str
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ddl:
+    """All that a database declares, as SQL in the order in which it must run.
+
+    Attributes:
+        pre_data: what must stand before the rows: types, functions, tables, checks.
+        post_data: what comes after them: keys, indexes, triggers, rules, policies.
+        server_version: version of the server that it came from, as one number.
+        encoding: the source's encoding.
+        collate: its ``LC_COLLATE``.
+        ctype: its ``LC_CTYPE``.
+    """
+
+    pre_data: tuple[Statement, ...]
+    post_data: tuple[Statement, ...]
+    server_version: int
+    encoding: str
+    collate: str
+    ctype: str
+
+
+@dataclass(frozen=True, slots=True)
+class FamilySample:
+    """Keeps a share of the rows of a root table and, below it, whole families only.
+
+    Attributes:
+        root: id of the table that is sampled.
+        key: its key columns; a hash of them decides.
+        path: the references that lead from the table that is read up to the root; empty for the root itself.
+        share: share of the root's rows that is kept, in (0, 1).
+        seed: which rows.
+    """
+
+    root: str
+    key: tuple[str, ...]
+    path: tuple[ForeignKey, ...]
+    share: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of a preflight.
+
+    Attributes:
+        status: ``ok``, ``warning`` or ``error``; an error stops a run.
+        subject: what was looked at.
+        message: what was found and, unless it is fine, what to do.
+    """
+
+    status: Literal["ok", "warning", "error"]
+    subject: str
+    message: str
+
+
+class Snapshot(Protocol):
+    """A consistent, read-only view of a source."""
+
+    def read(
+        self, table: Table, columns: Mapping[str, Reading], sample: FamilySample | None = None, limit: int | None = None
+    ) -> pa.Table:
+        """Reads columns of a table.
+
+        Integers come as int64, other numbers as float64, dates as date32, times as time64[us] and timestamps as
+        timestamp[us] in UTC, booleans as bool; bytes, where their value is asked for, as binary; arrays and
+        composites as JSON text; everything else as text in its own notation. Infinite dates and times are the ends
+        of the integer range. A length or a presence comes as int64 or bool.
+
+        Args:
+            table: the table; rows of tables that inherit from it are not read.
+            columns: how to read each column.
+            sample: which families to keep; all when None.
+            limit: about how many rows to read at most, taken from all over the table.
+
+        Raises:
+            PrivilegeError: the user may not read the table.
+        """
+
+    def row_count(self, table: Table) -> int:
+        """Counts a table's rows."""
+
+    def fan_out(self, child: Table, key: ForeignKey) -> pa.Table:
+        """Counts children: the parent's key columns with the values that occur, and ``count`` (int64) of each."""
+
+    def dump(self, target_version: int | None = None) -> Ddl:
+        """Returns the schema as SQL, for a target of the given version."""
+
+
+class Staging(Protocol):
+    """A database being built, which nobody sees before :meth:`publish`."""
+
+    def execute(self, statements: Sequence[Statement]) -> None:
+        """Runs the statements of a dump in their order, several at a time where that is safe."""
+
+    def copy(self, table: Table, columns: Sequence[str], batches: Iterator[pa.RecordBatch]) -> int:
+        """Writes rows and returns how many.
+
+        The batches hold what :meth:`Snapshot.read` would give, or text in the type's own notation.
+        """
+
+    def run_sql(self, what: str, sql: str) -> int:
+        """Runs one statement and returns how many rows it touched."""
+
+    def position_sequences(self, schema: Schema) -> None:
+        """Sets every sequence so that its next value is free."""
+
+    def refresh(self, views: Sequence[str]) -> None:
+        """Fills materialised views."""
+
+    def analyze(self) -> None:
+        """Gathers the planner's statistics."""
+
+    def publish(self) -> None:
+        """Puts the finished database in the target's place, in one step."""
+
+
+class Database(Protocol):
+    """A database at an address."""
+
+    url: DatabaseUrl
+
+    def introspect(self) -> Schema:
+        """Reads the catalog, and no user row.
+
+        Raises:
+            EmptySchemaError: there are no tables.
+        """
+
+    def identity(self) -> tuple[str, ...]:
+        """Returns what tells this database from every other one in the world, while its server runs."""
+
+    def exists(self) -> bool:
+        """Returns True if there is a database at the address."""
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Opens a consistent, read-only view."""
+
+    def check_source(self, schema: Schema) -> list[Finding]:
+        """Looks for what would stop a run that reads this database."""
+
+    def check_target(self, schema: Schema, *, replace: bool) -> list[Finding]:
+        """Looks for what would stop a run that writes a database of this schema here."""
+
+    def server_version(self) -> int:
+        """Returns the server's version as one number."""
+
+    def staging(self, ddl: Ddl, *, replace: bool, workers: int) -> AbstractContextManager[Staging]:
+        """Opens a database to build in. Leaving the block without :meth:`Staging.publish` removes it.
+
+        Raises:
+            TargetNotEmptyError: the target holds tables and ``replace`` is False.
+            TargetBusyError: another run is writing the target.
+        """
+
+    def count_broken(self, schema: Schema) -> dict[str, int]:
+        """Counts, for every constraint of the schema, the rows that break it."""

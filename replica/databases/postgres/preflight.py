@@ -1,0 +1,158 @@
+"""Looking, before anything is read or written, for what would stop a run later."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from replica.databases.base import Finding
+from replica.databases.postgres.connection import connect
+from replica.databases.postgres.ddl import choose_tool
+from replica.databases.postgres.staging import (
+    CAN_CREATE_SQL,
+    OWNS_SQL,
+    USER_TABLES_SQL,
+    InPlace,
+    SideBySide,
+    exists,
+    maintenance_connection,
+)
+from replica.databases.url import DatabaseUrl, database_name
+from replica.errors import DatabaseError
+from replica.schema.model import Schema
+
+Connection = psycopg.Connection[Any]
+
+# A replica needs its own rows, its indexes, and the old database until the names are swapped.
+_ROOM_FACTOR = 1.5
+
+
+def check_source(url: DatabaseUrl, schema: Schema) -> list[Finding]:
+    """See :meth:`replica.databases.base.Database.check_source`."""
+    with connect(url) as connection:
+        found = [Finding("ok", "source", f"{schema.server}, {len(schema.tables)} tables at {url}")]
+        found += _privileges(connection, schema)
+        found += _row_security(connection, schema)
+        found += [Finding("warning", "not carried", line) for line in schema.unsupported]
+    return found
+
+
+def _privileges(connection: Connection, schema: Schema) -> Iterator[Finding]:
+    refused = 0
+    for table in schema.tables:
+        may_enter = _scalar(connection, "SELECT has_schema_privilege(quote_ident(%s), 'USAGE')", [table.schema])
+        may_read = may_enter and _scalar(connection, "SELECT has_table_privilege(%s, 'SELECT')", [table.id])
+        if not may_read:
+            refused += 1
+            yield Finding("error", table.id, "this user may not read it: GRANT SELECT on it (and USAGE on its schema)")
+    if not refused:
+        yield Finding("ok", "privileges", f"SELECT on all {len(schema.tables)} tables")
+
+
+def _row_security(connection: Connection, schema: Schema) -> Iterator[Finding]:
+    """A policy would silently show this user a part of the rows only."""
+    for table in schema.tables:
+        if table.row_security and _scalar(connection, "SELECT row_security_active(%s::regclass)", [table.id]):
+            yield Finding(
+                "error",
+                table.id,
+                "row-level security would hide rows from this user: connect as its owner or with BYPASSRLS",
+            )
+
+
+def check_target(url: DatabaseUrl, schema: Schema, *, replace: bool) -> list[Finding]:
+    """See :meth:`replica.databases.base.Database.check_target`."""
+    name = database_name(url)
+    with maintenance_connection(url) as upkeep:
+        found = [Finding("ok", "target", f"PostgreSQL {_dotted(upkeep.info.server_version)} at {url}")]
+        there = exists(upkeep, name)
+        found += _way(upkeep, name, there)
+        found += _tools(schema, upkeep.info.server_version)
+        found += _extensions(upkeep, schema)
+        found += _room(upkeep, schema)
+    if there:
+        found += _emptiness(url, replace)
+    return found
+
+
+def _way(upkeep: Connection, name: str, there: bool) -> Iterator[Finding]:
+    may_create = bool(_scalar(upkeep, CAN_CREATE_SQL, []))
+    if may_create and (not there or bool(_scalar(upkeep, OWNS_SQL, [name]))):
+        yield Finding("ok", "publishing", SideBySide.way)
+    elif there:
+        yield Finding("warning", "publishing", InPlace.way)
+    else:
+        yield Finding(
+            "error", "publishing", f"database {name} does not exist and this user may not create it: GRANT CREATEDB"
+        )
+
+
+def _emptiness(url: DatabaseUrl, replace: bool) -> Iterator[Finding]:
+    with connect(url) as connection:
+        held = _scalar(connection, USER_TABLES_SQL, [])
+    if held and not replace:
+        yield Finding("error", "target", f"it is not empty ({held} objects): give --replace to replace all of it")
+    elif held:
+        yield Finding("warning", "target", f"its {held} objects will be replaced, at the very end and in one step")
+
+
+def _tools(schema: Schema, target_version: int) -> Iterator[Finding]:
+    try:
+        tool = choose_tool(schema.server_version, target_version)
+    except DatabaseError as error:
+        yield Finding("error", "client tools", str(error))
+        return
+    yield Finding("ok", "client tools", str(tool))
+    if target_version // 10000 < schema.server_version // 10000:
+        yield Finding(
+            "warning",
+            "versions",
+            f"the target ({_dotted(target_version)}) is older than the source ({_dotted(schema.server_version)}):"
+            " the run goes on only if the whole schema can be created there",
+        )
+
+
+def _extensions(upkeep: Connection, schema: Schema) -> Iterator[Finding]:
+    rows = upkeep.execute("SELECT name FROM pg_catalog.pg_available_extensions").fetchall()
+    available = {name for (name,) in rows}
+    for extension in schema.extensions:
+        if extension.name not in available:
+            yield Finding(
+                "error", f"extension {extension.name}", "the target's server does not have it: install its package there"
+            )
+        else:
+            yield Finding("ok", f"extension {extension.name}", f"available (source has {extension.version})")
+
+
+def _room(upkeep: Connection, schema: Schema) -> Iterator[Finding]:
+    needed = int(sum(table.bytes for table in schema.tables) * _ROOM_FACTOR)
+    try:
+        folder = Path(str(_scalar(upkeep, "SELECT current_setting('data_directory')", [])))
+        free = shutil.disk_usage(folder).free if folder.is_dir() else None
+    except (psycopg.errors.InsufficientPrivilege, PermissionError):
+        free = None
+    if free is None:
+        yield Finding("warning", "disk", f"about {_size(needed)} needed; how much is free cannot be seen from here")
+    elif free < needed:
+        yield Finding("error", "disk", f"about {_size(needed)} needed, {_size(free)} free: make room")
+    else:
+        yield Finding("ok", "disk", f"about {_size(needed)} needed, {_size(free)} free")
+
+
+def _scalar(connection: Connection, query: str, args: list[Any]) -> Any:
+    row = connection.execute(query.encode(), args or None).fetchone()
+    return row[0] if row else None
+
+
+def _dotted(version: int) -> str:
+    return f"{version // 10000}.{version % 10000}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.0f} MB"
+
+

@@ -1,0 +1,220 @@
+"""Reading rows column-wise: ADBC into Arrow, inside one read-only snapshot that ``pg_dump`` shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+
+import adbc_driver_postgresql.dbapi as adbc
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from replica.databases.base import Ddl, FamilySample, Reading
+from replica.databases.postgres.connection import connect, reported
+from replica.databases.postgres.ddl import choose_tool, dump_section
+from replica.databases.url import DatabaseUrl
+from replica.schema.model import Column, ForeignKey, Table
+
+STATEMENT_TIMEOUT_MS = 60 * 60 * 1000
+"""A read that takes longer than an hour is a mistake; sampling keeps reads of large tables short."""
+
+_NATIVE = frozenset({"boolean", "integer", "float", "date", "timestamp", "timestamptz", "time", "bytes"})
+_AS_NUMBER = {"numeric": "{}::float8", "money": "{}::numeric::float8"}
+
+# ADBC shifts PostgreSQL's epoch without looking for infinity, so it arrives wrapped around.
+_EPOCH_DAYS = 10957
+_EPOCH_US = _EPOCH_DAYS * 86_400_000_000
+_INT32_MAX, _INT64_MAX = 2**31 - 1, 2**63 - 1
+_WRAPPED_DAYS = {_INT32_MAX + _EPOCH_DAYS - 2**32: _INT32_MAX, -(2**31) + _EPOCH_DAYS: -(2**31)}
+_WRAPPED_US = {_INT64_MAX + _EPOCH_US - 2**64: _INT64_MAX, -(2**63) + _EPOCH_US: -(2**63)}
+
+
+@contextmanager
+def open_snapshot(url: DatabaseUrl) -> Iterator[PostgresSnapshot]:
+    """Opens a read-only transaction that sees one moment, shared by every session of the run."""
+    with connect(url) as holder, reported("opening a snapshot of the source"):
+        holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        row = holder.execute("SELECT pg_export_snapshot()").fetchone()
+        name = str(row[0]) if row else ""
+        with closing(_reader(url, name)) as reader:
+            yield PostgresSnapshot(url, holder, reader, name)
+
+
+def _reader(url: DatabaseUrl, snapshot: str) -> Any:
+    connection = adbc.connect(url.secret, autocommit=False)
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+        cursor.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
+        # A policy that would hide rows raises an error instead of giving half a table.
+        cursor.execute("SET LOCAL row_security = off")
+        cursor.execute("SET LOCAL search_path = ''")
+        cursor.execute("SET LOCAL datestyle = 'ISO, YMD'")
+        cursor.execute("SET LOCAL intervalstyle = 'postgres'")
+        cursor.execute("SET LOCAL timezone = 'UTC'")
+        cursor.execute("SET LOCAL application_name = 'replica'")
+    return connection
+
+
+class PostgresSnapshot:
+    """The :class:`~replica.databases.base.Snapshot` of PostgreSQL."""
+
+    def __init__(self, url: DatabaseUrl, holder: psycopg.Connection[Any], reader: Any, name: str) -> None:
+        self._url = url
+        self._holder = holder
+        self._reader = reader
+        self._name = name
+
+    def read(
+        self, table: Table, columns: Mapping[str, Reading], sample: FamilySample | None = None, limit: int | None = None
+    ) -> pa.Table:
+        """See :meth:`replica.databases.base.Snapshot.read`."""
+        found = [table.by_name[name] for name in columns]
+        outputs = [f"{_expression(column, columns[column.name])} AS c{i}" for i, column in enumerate(found)]
+        source = f"{_only(table)} AS t{_scatter(table, limit)}"
+        query = f"SELECT {', '.join(outputs) or 'true AS c'} FROM {source}"
+        if sample is not None:
+            query += f" WHERE {_family_condition(sample)}"
+        if limit is not None:
+            query += f" LIMIT {limit}"
+        data = self._fetch(query, f"reading {table.id}")
+        arrays = [_canonical(data.column(i), column, columns[column.name]) for i, column in enumerate(found)]
+        if not arrays:
+            return pa.table({"": pa.nulls(data.num_rows)}).drop_columns([""])
+        return pa.table(dict(zip(columns, arrays, strict=True)))
+
+    def row_count(self, table: Table) -> int:
+        """See :meth:`replica.databases.base.Snapshot.row_count`."""
+        data = self._fetch(f"SELECT count(*) FROM {_only(table)}", f"counting {table.id}")  # noqa: S608
+        return int(data.column(0)[0].as_py())
+
+    def fan_out(self, child: Table, key: ForeignKey) -> pa.Table:
+        """See :meth:`replica.databases.base.Snapshot.fan_out`."""
+        columns = [child.by_name[name] for name in key.columns]
+        outputs = ", ".join(f"{_expression(column, 'value')} AS c{i}" for i, column in enumerate(columns))
+        present = " AND ".join(f"t.{_quoted(column.name)} IS NOT NULL" for column in columns)
+        groups = ", ".join(str(i + 1) for i in range(len(columns)))
+        query = f"SELECT {outputs}, count(*) FROM {_only(child)} AS t WHERE {present} GROUP BY {groups}"  # noqa: S608
+        data = self._fetch(query, f"counting {key.id}")
+        names = [*key.parent_columns, "count"]
+        arrays = [_canonical(data.column(i), column, "value") for i, column in enumerate(columns)]
+        return pa.table([*arrays, data.column(len(columns))], names=names)
+
+    def dump(self, target_version: int | None = None) -> Ddl:
+        """See :meth:`replica.databases.base.Snapshot.dump`."""
+        version = self._holder.info.server_version
+        tool = choose_tool(version, target_version)
+        with reported("reading the source's encoding"):
+            row = self._holder.execute(
+                "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database"
+                " WHERE datname = current_database()"
+            ).fetchone()
+        encoding, collate, ctype = row if row else ("UTF8", "C", "C")
+        return Ddl(
+            pre_data=dump_section(self._url, tool, "pre-data", self._name),
+            post_data=dump_section(self._url, tool, "post-data", self._name),
+            server_version=version,
+            encoding=str(encoding),
+            collate=str(collate),
+            ctype=str(ctype),
+        )
+
+    def _fetch(self, query: str, step: str) -> pa.Table:
+        with reported(step), self._reader.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetch_arrow_table()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _only(table: Table) -> str:
+    """Rows of the table itself; a partitioned root has none but those of its parts."""
+    return table.id if table.kind == "partitioned" else f"ONLY {table.id}"
+
+
+def _scatter(table: Table, limit: int | None) -> str:
+    """Takes pages from all over a table that is much larger than what is wanted of it."""
+    if limit is None or table.row_estimate <= 4 * limit or table.kind == "foreign":
+        return ""
+    percent = min(100.0, 200.0 * limit / table.row_estimate)
+    return f" TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE (0)"
+
+
+def _expression(column: Column, reading: Reading) -> str:
+    name = f"t.{_quoted(column.name)}"
+    family = column.type.family
+    if reading == "presence":
+        return f"({name} IS NOT NULL)"
+    if reading == "length":
+        return f"octet_length({name})::int8" if family == "bytes" else f"length({name}::text)::int8"
+    if family in _AS_NUMBER:
+        return _AS_NUMBER[family].format(name)
+    if family in ("array", "composite"):
+        return f"to_jsonb({name})::text"
+    # A domain is read as the type under it, a type that ADBC would hand over as opaque bytes as text.
+    return name if family in _NATIVE else f"{name}::text"
+
+
+def _family_condition(sample: FamilySample) -> str:
+    """A hash of the root's key decides; below it a row stays when its parent stays.
+
+    Rows without a parent stay by a hash of their place in the table.
+    """
+    aliases = ["t", *(f"p{i}" for i in range(len(sample.path)))]
+    root = aliases[-1]
+    condition = _kept(" || '|' || ".join(f"{root}.{_quoted(name)}::text" for name in sample.key), sample)
+    for i in range(len(sample.path) - 1, -1, -1):
+        key, child, parent = sample.path[i], aliases[i], aliases[i + 1]
+        pairs = zip(key.columns, key.parent_columns, strict=True)
+        join = " AND ".join(f"{parent}.{_quoted(up)} = {child}.{_quoted(down)}" for down, up in pairs)
+        alone = " OR ".join(f"{child}.{_quoted(name)} IS NULL" for name in key.columns)
+        condition = (
+            f"(EXISTS (SELECT 1 FROM {key.parent} AS {parent} WHERE {join} AND {condition})"
+            f" OR (({alone}) AND {_kept(f'{child}.ctid::text', sample)}))"
+        )
+    return condition
+
+
+def _kept(text: str, sample: FamilySample) -> str:
+    return f"(hashtextextended({text}, {sample.seed}) & 2147483647) < {int(sample.share * 2**31)}"
+
+
+def _canonical(values: pa.ChunkedArray, column: Column, reading: Reading) -> pa.Array:
+    """Brings what the driver gave to the few types that kinds know."""
+    array = values.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    if isinstance(array.type, pa.BaseExtensionType):
+        array = array.storage
+    if reading == "presence":
+        return array.cast(pa.bool_())
+    if reading == "length":
+        return array.cast(pa.int64())
+    family = column.type.family
+    if family == "integer":
+        return array.cast(pa.int64())
+    if family in ("float", "numeric", "money"):
+        return array.cast(pa.float64())
+    if family == "date":
+        return _unwrap(array, pa.int32(), _WRAPPED_DAYS)
+    if family in ("timestamp", "timestamptz"):
+        return _unwrap(array, pa.int64(), _WRAPPED_US).cast(pa.timestamp("us"))
+    return array
+
+
+def _unwrap(array: pa.Array, plain: pa.DataType, wrapped: Mapping[int, int]) -> pa.Array:
+    """Puts infinity back at the ends of the range, where kinds look for it."""
+    numbers = array.view(plain)
+    for wrong, right in wrapped.items():
+        hits = pc.equal(numbers, pa.scalar(wrong, plain))
+        if pc.any(hits).as_py():
+            numbers = pc.if_else(hits, pa.scalar(right, plain), numbers)
+    target = pa.date32() if plain == pa.int32() else pa.timestamp("us")
+    return pa.Array.from_buffers(target, len(numbers), numbers.buffers(), numbers.null_count, numbers.offset)
+
+

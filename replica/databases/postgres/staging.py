@@ -1,0 +1,503 @@
+"""Building a database that nobody sees until it is whole.
+
+Two ways, one protocol (:class:`~replica.databases.base.Staging`):
+
+* :class:`SideBySide` builds in a staging database on the target's server and swaps names at the end. It needs
+  the right to create databases, and the ownership of a target that is there already.
+* :class:`InPlace` does everything in one transaction inside the existing target.
+
+Either way a run that fails, is interrupted or is killed leaves the target as it was. A staging database says in
+its comment whose it is; while a run works on a target it holds an advisory lock, so what carries the comment when
+the lock is free was left by a run that died, and is removed.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from replica.databases.base import Ddl, Statement
+from replica.databases.postgres.connection import connect, reported
+from replica.databases.postgres.ddl import SESSION_SQL
+from replica.databases.postgres.writer import binary_form, copy_binary, copy_csv
+from replica.databases.url import DatabaseUrl, database_name, with_database
+from replica.errors import (
+    AuthenticationError,
+    IntegrityError,
+    LoadError,
+    PrivilegeError,
+    TargetBusyError,
+    TargetNotEmptyError,
+)
+from replica.schema.model import Schema, Sequence as SqlSequence, Table
+
+Connection = psycopg.Connection[Any]
+
+MARK = "replica staging"
+_LOCK_SPACE = 0x5EB1
+
+# Entries that touch one table each and may run beside each other.
+_PARALLEL = frozenset({"CONSTRAINT", "INDEX"})
+_BREAKS = frozenset({"CONSTRAINT", "FK CONSTRAINT", "INDEX", "CHECK CONSTRAINT"})
+
+USER_TABLES_SQL = """
+SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+   AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
+   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend x WHERE x.classid = 'pg_catalog.pg_class'::regclass
+                    AND x.objid = c.oid AND x.deptype = 'e')
+"""
+
+CAN_CREATE_SQL = "SELECT rolsuper OR rolcreatedb FROM pg_catalog.pg_roles WHERE rolname = current_user"
+OWNS_SQL = """
+SELECT pg_has_role(current_user, datdba, 'USAGE') FROM pg_catalog.pg_database WHERE datname = %s
+"""
+
+
+@contextmanager
+def open_staging(url: DatabaseUrl, ddl: Ddl, *, replace: bool, workers: int) -> Iterator[SideBySide | InPlace]:
+    """Opens the better of the two ways that the user's privileges allow, and cleans up behind it.
+
+    Raises:
+        TargetNotEmptyError: the target holds tables and ``replace`` is False.
+        TargetBusyError: another run is writing the target.
+        PrivilegeError: the target does not exist and may not be created.
+    """
+    name = database_name(url)
+    with _locked(url, name) as upkeep:
+        _remove_leftovers(upkeep, name)
+        there = exists(upkeep, name)
+        if there:
+            _refuse_unless_empty(url, replace)
+        if _may_swap(upkeep, name, there):
+            staging = SideBySide(url, upkeep, ddl, there=there, workers=workers)
+        elif there:
+            with _in_place(url, ddl) as in_place:
+                yield in_place
+            return
+        else:
+            raise PrivilegeError(
+                f"database {name} does not exist and this user may not create it: create it, or grant CREATEDB"
+            )
+        try:
+            yield staging
+        finally:
+            staging.close()
+
+
+def maintenance_connection(url: DatabaseUrl) -> Connection:
+    """Opens a session in a database that is always there, for work on databases themselves.
+
+    It is another one than the target where that is possible: a database in use cannot be renamed.
+    """
+    target = database_name(url)
+    others = [name for name in ("postgres", "template1") if name != target]
+    for name in others:
+        try:
+            return connect(with_database(url, name), autocommit=True)
+        except AuthenticationError:
+            continue
+    return connect(url, autocommit=True)
+
+
+def exists(upkeep: Connection, name: str) -> bool:
+    """Returns True if a database of that name is on the server."""
+    return upkeep.execute("SELECT 1 FROM pg_catalog.pg_database WHERE datname = %s", [name]).fetchone() is not None
+
+
+def _scalar(connection: Connection, query: str, args: list[Any] | None = None) -> Any:
+    row = connection.execute(query.encode(), args).fetchone()
+    return row[0] if row else None
+
+
+@contextmanager
+def _locked(url: DatabaseUrl, name: str) -> Iterator[Connection]:
+    with maintenance_connection(url) as upkeep:
+        got = _scalar(upkeep, "SELECT pg_try_advisory_lock(%s, hashtext(%s))", [_LOCK_SPACE, name])
+        if not got:
+            raise TargetBusyError(f"another run is writing {name}: wait for it to end, or stop it")
+        yield upkeep
+
+
+def _remove_leftovers(upkeep: Connection, target: str) -> None:
+    """Removes what a killed run left behind. The lock is ours, so nothing of it is in use."""
+    rows = upkeep.execute(
+        "SELECT d.datname, s.description FROM pg_catalog.pg_database d"
+        " JOIN pg_catalog.pg_shdescription s ON s.objoid = d.oid AND s.classoid = 'pg_catalog.pg_database'::regclass"
+        " WHERE s.description LIKE %s",
+        [f'{{"{MARK}"%'],
+    ).fetchall()
+    for name, comment in rows:
+        try:
+            ours = json.loads(comment).get(MARK) == target
+        except ValueError:
+            continue
+        if ours:
+            upkeep.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _refuse_unless_empty(url: DatabaseUrl, replace: bool) -> None:
+    with connect(url) as connection:
+        held = _scalar(connection, USER_TABLES_SQL)
+    if held and not replace:
+        raise TargetNotEmptyError(
+            f"target {database_name(url)} is not empty ({held} tables, views or sequences):"
+            " give --replace to replace all of it, or name another database"
+        )
+
+
+def _may_swap(upkeep: Connection, name: str, there: bool) -> bool:
+    may_create = bool(_scalar(upkeep, CAN_CREATE_SQL))
+    return may_create and (not there or bool(_scalar(upkeep, OWNS_SQL, [name])))
+
+
+class _Building:
+    """What both ways share: running the dump, copying rows, and the finishing steps, over one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def _run(self, connection: Connection, entry: Statement) -> None:
+        what = f"creating {entry.kind.lower()} {entry.name}"
+        with reported(what, IntegrityError if entry.kind in _BREAKS else LoadError):
+            connection.execute(entry.sql.encode())
+
+    def execute(self, statements: Sequence[Statement]) -> None:
+        """See :meth:`replica.databases.base.Staging.execute`."""
+        for entry in statements:
+            self._run(self.connection, entry)
+
+    def copy(self, table: Table, columns: Sequence[str], batches: Iterator[pa.RecordBatch]) -> int:
+        """See :meth:`replica.databases.base.Staging.copy`."""
+        if not columns:
+            return self._insert_bare(table, sum(batch.num_rows for batch in batches))
+        return self._copy(table, columns, batches)
+
+    def _copy(self, table: Table, columns: Sequence[str], batches: Iterator[pa.RecordBatch]) -> int:
+        return copy_csv(self.connection, table, columns, batches)
+
+    def _insert_bare(self, table: Table, rows: int) -> int:
+        """Rows of a table that has no column to write."""
+        plain = f"INSERT INTO {table.id} SELECT FROM generate_series(1, {rows:d})"  # noqa: S608
+        return self.run_sql(f"loading {table.id}", plain)
+
+    def run_sql(self, what: str, statement: str) -> int:
+        """See :meth:`replica.databases.base.Staging.run_sql`."""
+        with reported(what, LoadError):
+            return max(0, self.connection.execute(statement.encode()).rowcount)
+
+    def position_sequences(self, schema: Schema) -> None:
+        """See :meth:`replica.databases.base.Staging.position_sequences`."""
+        for sequence in schema.sequences:
+            self._position(sequence, schema)
+
+    def _position(self, sequence: SqlSequence, schema: Schema) -> None:
+        extreme, pick = ("max", "greatest") if sequence.increment > 0 else ("min", "least")
+        used = [
+            f"(SELECT {extreme}({_quoted(column)}) FROM {table})"
+            for table, column in sequence.users
+            if schema.by_id[table].by_name[column].type.family in ("integer", "numeric")
+        ]
+        if not used:
+            return
+        # A value on the wrong side of the start would make the sequence hand out keys that are taken.
+        last = f"SELECT {pick}({', '.join(used)}) AS value"
+        first = f"SELECT {sequence.start:d} AS value"
+        statement = (
+            f"SELECT setval({_literal(sequence.id)}, coalesce(l.value, f.value)::bigint, l.value IS NOT NULL)"  # noqa: S608
+            f" FROM ({last}) l, ({first}) f"
+        )
+        self.run_sql(f"positioning sequence {sequence.id}", statement)
+
+    def refresh(self, views: Sequence[str]) -> None:
+        """See :meth:`replica.databases.base.Staging.refresh`."""
+        for view in views:
+            self.run_sql(f"refreshing {view}", f"REFRESH MATERIALIZED VIEW {view}")
+
+    def analyze(self) -> None:
+        """See :meth:`replica.databases.base.Staging.analyze`."""
+        self.run_sql("gathering statistics", "ANALYZE")
+
+
+class SideBySide(_Building):
+    """A staging database beside the target; at the end both swap names in one transaction."""
+
+    way = "a staging database beside the target, then both swap names"
+
+    def __init__(self, url: DatabaseUrl, upkeep: Connection, ddl: Ddl, *, there: bool, workers: int) -> None:
+        self._target = database_name(url)
+        self._there = there
+        self._upkeep = upkeep
+        self._workers = max(1, workers)
+        self._name = f"replica_staging_{secrets.token_hex(6)}"
+        self._url = with_database(url, self._name)
+        self._published = False
+        with reported("creating the staging database", LoadError):
+            self._create(ddl)
+        super().__init__(self._session())
+
+    def _create(self, ddl: Ddl) -> None:
+        create = sql.SQL(
+            "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}"
+        ).format(sql.Identifier(self._name), ddl.encoding, ddl.collate, ddl.ctype)
+        try:
+            self._upkeep.execute(create)
+        except (psycopg.errors.WrongObjectType, psycopg.errors.InvalidParameterValue):
+            # The target's system does not know the source's locale; its own will do.
+            plain = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'")
+            self._upkeep.execute(plain.format(sql.Identifier(self._name), ddl.encoding))
+        comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
+        self._upkeep.execute(comment.format(sql.Identifier(self._name), json.dumps({MARK: self._target})))
+
+    def _session(self) -> Connection:
+        connection = connect(self._url, autocommit=True)
+        connection.execute(SESSION_SQL)
+        return connection
+
+    def execute(self, statements: Sequence[Statement]) -> None:
+        """See :meth:`replica.databases.base.Staging.execute`."""
+        for parallel, run in groupby(statements, lambda entry: entry.kind in _PARALLEL):
+            entries = list(run)
+            if parallel and self._workers > 1 and len(entries) > 1:
+                self._execute_parallel(entries)
+            else:
+                super().execute(entries)
+
+    def _execute_parallel(self, entries: list[Statement]) -> None:
+        """Runs entries by table: one table's are kept in order, since they would wait for each other anyway."""
+        by_table: dict[str, list[Statement]] = {}
+        for entry in entries:
+            by_table.setdefault(_table_of(entry), []).append(entry)
+
+        def work(group: list[Statement]) -> None:
+            with self._session() as connection:
+                for entry in group:
+                    self._run(connection, entry)
+
+        # A few sessions, each with many tables: opening one costs more than a small index.
+        shares: list[list[Statement]] = [[] for _ in range(min(self._workers, len(by_table)))]
+        for i, group in enumerate(by_table.values()):
+            shares[i % len(shares)].extend(group)
+        with ThreadPoolExecutor(len(shares)) as pool:
+            list(pool.map(work, shares))
+
+    def _copy(self, table: Table, columns: Sequence[str], batches: Iterator[pa.RecordBatch]) -> int:
+        first = next(batches, None)
+        if first is None:
+            return 0
+        whole = _chain(first, batches)
+        if all(binary_form(table.by_name[name], first.schema.field(name).type) for name in columns):
+            return copy_binary(self._url.secret, table, columns, first.schema, whole)
+        return copy_csv(self.connection, table, columns, whole)
+
+    def publish(self) -> None:
+        """Puts the staging database in the target's place.
+
+        Renaming a database takes a lock that makes new sessions wait and then fail, and old sessions are ended
+        while it is being taken. So the target is closed for that moment only, and a run that is killed at any
+        point before the commit leaves it open and untouched.
+        """
+        self.connection.close()
+        staging, target = sql.Identifier(self._name), sql.Identifier(self._target)
+        old = sql.Identifier(f"replica_old_{secrets.token_hex(6)}")
+        rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+        with reported("publishing the target", LoadError):
+            if not self._there:
+                with self._upkeep.transaction():
+                    self._upkeep.execute(sql.SQL("COMMENT ON DATABASE {} IS NULL").format(staging))
+                    self._upkeep.execute(rename.format(staging, target))
+                self._published = True
+                return
+            properties = _properties(self._upkeep, self._target, self._name)
+            with self._without_sessions(), self._upkeep.transaction():
+                for statement in properties:
+                    self._upkeep.execute(statement)
+                self._upkeep.execute(rename.format(target, old))
+                self._upkeep.execute(rename.format(staging, target))
+                mark = json.dumps({MARK: self._target})
+                self._upkeep.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(old, mark))
+            self._published = True
+            self._upkeep.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(old))
+
+    @contextmanager
+    def _without_sessions(self) -> Iterator[None]:
+        """Ends the target's sessions again and again while the block runs; more may come until the lock is held."""
+        done = threading.Event()
+
+        def end_sessions() -> None:
+            with connect(with_database(self._url, self._upkeep.info.dbname), autocommit=True) as other:
+                while not done.wait(0.05):
+                    other.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity"
+                        " WHERE datname = ANY(%s) AND pid <> ALL(%s)",
+                        [[self._target, self._name], [other.info.backend_pid, self._upkeep.info.backend_pid]],
+                    )
+
+        ender = threading.Thread(target=end_sessions, daemon=True)
+        ender.start()
+        try:
+            yield
+        finally:
+            done.set()
+            ender.join()
+
+    def close(self) -> None:
+        """Removes the staging database unless it was published."""
+        self.connection.close()
+        if not self._published and not self._upkeep.closed:
+            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self._name))
+            try:
+                self._upkeep.execute(drop)
+            except psycopg.Error:
+                # The server is gone or the session is broken; the next run finds it by its comment.
+                return
+
+
+class InPlace(_Building):
+    """The existing target, emptied and filled inside one transaction."""
+
+    way = "one transaction inside the existing target, since this user may not create or swap databases"
+
+    def publish(self) -> None:
+        """Commits."""
+        with reported("publishing the target", LoadError):
+            self.connection.commit()
+
+
+@contextmanager
+def _in_place(url: DatabaseUrl, ddl: Ddl) -> Iterator[InPlace]:
+    with connect(url) as connection:
+        try:
+            with reported("emptying the target", LoadError):
+                connection.execute(SESSION_SQL.replace("SET ", "SET LOCAL ").encode())
+                _drop_everything(connection, ddl)
+            yield InPlace(connection)
+        finally:
+            # After a commit there is nothing to roll back.
+            if not connection.closed and not connection.broken:
+                connection.rollback()
+
+
+def _drop_everything(connection: Connection, ddl: Ddl) -> None:
+    rows = connection.execute(
+        "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'"
+    ).fetchall()
+    for (name,) in rows:
+        if name == "public":
+            _empty_public(connection)
+        else:
+            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+
+
+# Only its owner may drop the schema "public", and the owner of a database need not be that.
+_PUBLIC_OBJECTS_SQL = """
+SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE'
+                      WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END AS kind, c.oid::regclass::text AS name
+  FROM pg_catalog.pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r','p','v','m','S','f')
+   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend x WHERE x.objid = c.oid AND x.deptype = 'e')
+UNION ALL
+SELECT CASE p.prokind WHEN 'a' THEN 'AGGREGATE' WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, p.oid::regprocedure::text
+  FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'public'::regnamespace
+   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend x WHERE x.objid = p.oid AND x.deptype = 'e')
+UNION ALL
+SELECT CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, t.oid::regtype::text
+  FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+ WHERE t.typnamespace = 'public'::regnamespace AND t.typtype IN ('e', 'd', 'c', 'r') AND (c.oid IS NULL OR c.relkind = 'c')
+   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend x WHERE x.objid = t.oid AND x.deptype = 'e')
+"""
+
+
+def _empty_public(connection: Connection) -> None:
+    while found := connection.execute(_PUBLIC_OBJECTS_SQL).fetchone():
+        connection.execute(f"DROP {found[0]} IF EXISTS {found[1]} CASCADE".encode())
+
+
+def _properties(upkeep: Connection, target: str, staging: str) -> list[sql.Composed]:
+    """Statements that give the staging database the target's owner, comment, limits, settings and grants."""
+    row = upkeep.execute(
+        "SELECT pg_get_userbyid(d.datdba), d.datconnlimit, shobj_description(d.oid, 'pg_database'), d.oid,"
+        " d.datacl IS NOT NULL FROM pg_catalog.pg_database d WHERE d.datname = %s",
+        [target],
+    ).fetchone()
+    if row is None:
+        return []
+    owner, limit, comment, oid, has_grants = row
+    name = sql.Identifier(staging)
+    statements = [
+        sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, sql.Identifier(owner)),
+        sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(name, sql.Literal(limit)),
+        sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, sql.Literal(comment)),
+    ]
+    statements += _settings(upkeep, oid, name)
+    if has_grants:
+        statements += _grants(upkeep, oid, name)
+    return statements
+
+
+def _settings(upkeep: Connection, oid: int, name: sql.Identifier) -> list[sql.Composed]:
+    rows = upkeep.execute(
+        "SELECT r.rolname, unnest(s.setconfig) FROM pg_catalog.pg_db_role_setting s"
+        " LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole WHERE s.setdatabase = %s",
+        [oid],
+    ).fetchall()
+    statements = []
+    for role, assignment in rows:
+        key, _, value = assignment.partition("=")
+        setting = sql.SQL("SET {} TO {}").format(sql.Identifier(key), _setting_value(key, value))
+        if role is None:
+            statements.append(sql.SQL("ALTER DATABASE {} {}").format(name, setting))
+        else:
+            statements.append(
+                sql.SQL("ALTER ROLE {} IN DATABASE {} {}").format(sql.Identifier(role), name, setting)
+            )
+    return statements
+
+
+def _setting_value(key: str, value: str) -> sql.Composable:
+    """Lists of names are stored as SQL already; everything else is one literal."""
+    lists = {"search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"}
+    return sql.SQL(value or "''") if key in lists else sql.Literal(value)  # type: ignore[arg-type]
+
+
+def _grants(upkeep: Connection, oid: int, name: sql.Identifier) -> list[sql.Composed]:
+    rows = upkeep.execute(
+        "SELECT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_get_userbyid(a.grantee) END, a.privilege_type, a.is_grantable"
+        " FROM pg_catalog.pg_database d, aclexplode(d.datacl) a WHERE d.oid = %s",
+        [oid],
+    ).fetchall()
+    statements = [sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name)]
+    for grantee, privilege, grantable in rows:
+        to = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
+        option = sql.SQL(" WITH GRANT OPTION" if grantable else "")
+        grant = sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(sql.SQL(privilege), name, to, option)
+        statements.append(grant)
+    return statements
+
+
+def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    yield first
+    yield from rest
+
+
+def _table_of(entry: Statement) -> str:
+    """The table an index or constraint belongs to, as far as keeping one table's entries together needs it."""
+    words = entry.sql.split(" ON ", 1)[1].split() if entry.kind == "INDEX" else entry.sql.split()[2:]
+    return next((word for word in words if word not in ("ONLY", "IF", "EXISTS")), "").split("(")[0].split("\n")[0]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

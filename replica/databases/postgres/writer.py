@@ -1,0 +1,164 @@
+"""Writing rows: ADBC's binary COPY where Arrow's type is the column's type exactly, CSV COPY for the rest."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import adbc_driver_postgresql.dbapi as adbc
+import numpy as np
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from psycopg import sql
+
+from replica.databases.postgres.connection import reported
+from replica.errors import LoadError
+from replica.schema.model import Column, Table
+
+Convert = Callable[[pa.Array], pa.Array]
+
+_CSV_OPTIONS = pyarrow.csv.WriteOptions(include_header=False)
+
+
+def _cast(target: pa.DataType) -> Convert:
+    return lambda values: values.cast(target)
+
+
+def _same(values: pa.Array) -> pa.Array:
+    return values
+
+
+def _versioned_json(values: pa.Array) -> pa.Array:
+    """The binary form of jsonb is its text behind a version byte."""
+    return pc.binary_join_element_wise(pa.scalar(b"\x01", pa.binary()), values.cast(pa.binary()), b"")
+
+
+# (base type, Arrow type) -> what ADBC must be given so that the server reads exactly that type.
+_BINARY: dict[tuple[str, pa.DataType], Convert] = {
+    ("bool", pa.bool_()): _same,
+    ("int2", pa.int64()): _cast(pa.int16()),
+    ("int4", pa.int64()): _cast(pa.int32()),
+    ("int8", pa.int64()): _same,
+    ("float4", pa.float64()): _cast(pa.float32()),
+    ("float8", pa.float64()): _same,
+    ("text", pa.string()): _same,
+    ("varchar", pa.string()): _same,
+    ("bpchar", pa.string()): _same,
+    ("citext", pa.string()): _same,
+    ("enum", pa.string()): _same,
+    ("json", pa.string()): _same,
+    ("jsonb", pa.string()): _versioned_json,
+    ("bytea", pa.binary()): _same,
+    ("uuid", pa.binary(16)): _cast(pa.binary()),
+    ("date", pa.date32()): _same,
+    ("time", pa.time64("us")): _same,
+    ("timestamp", pa.timestamp("us")): _same,
+    ("timestamptz", pa.timestamp("us")): _cast(pa.timestamp("us", "UTC")),
+    ("interval", pa.month_day_nano_interval()): _same,
+}
+
+
+def binary_form(column: Column, kind: pa.DataType) -> Convert | None:
+    """Returns how to turn an Arrow array into what ADBC can write to the column; None where it cannot."""
+    if column.type.base == "numeric" and pa.types.is_decimal(kind):
+        return _same
+    return _BINARY.get((column.type.base, kind))
+
+
+def copy_binary(
+    uri: str, table: Table, columns: Sequence[str], schema: pa.Schema, batches: Iterator[pa.RecordBatch]
+) -> int:
+    """Writes batches through ADBC and commits. Every column must have a binary form.
+
+    Returns:
+        The number of rows.
+    """
+    forms = [binary_form(table.by_name[name], schema.field(name).type) for name in columns]
+
+    def convert(batch: pa.RecordBatch) -> pa.RecordBatch:
+        arrays = [form(batch.column(name)) for name, form in zip(columns, forms, strict=True) if form is not None]
+        return pa.RecordBatch.from_arrays(arrays, names=list(columns))
+
+    target = convert(pa.RecordBatch.from_pylist([], schema)).schema
+    # Errors of the rows' maker would be lost inside the driver: keep the first and raise it again.
+    failed: list[BaseException] = []
+
+    def pull() -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in batches:
+                yield convert(batch)
+        except BaseException as error:  # raised again below, whatever it is
+            failed.append(error)
+            raise
+
+    try:
+        with (
+            reported(f"loading {table.id}", LoadError),
+            adbc.connect(uri, autocommit=True) as connection,
+            connection.cursor() as cursor,
+        ):
+            reader = pa.RecordBatchReader.from_batches(target, pull())
+            return int(cursor.adbc_ingest(table.name, reader, mode="append", db_schema_name=table.schema))
+    except BaseException:
+        if failed:
+            raise failed[0] from None
+        raise
+
+
+def copy_csv(
+    connection: psycopg.Connection[Any], table: Table, columns: Sequence[str], batches: Iterator[pa.RecordBatch]
+) -> int:
+    """Writes batches as CSV through one COPY in the connection's transaction.
+
+    Returns:
+        The number of rows.
+    """
+    command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
+        sql.Identifier(table.schema, table.name), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    written = 0
+    with (
+        reported(f"loading {table.id}", LoadError),
+        connection.cursor() as cursor,
+        cursor.copy(command) as copy,
+    ):
+        for batch in batches:
+            copy.write(csv_bytes(batch, columns))
+            written += batch.num_rows
+    return written
+
+
+def csv_bytes(batch: pa.RecordBatch, columns: Sequence[str]) -> memoryview:
+    """Renders a batch as CSV: nulls are empty, every text stands in quotes."""
+    arrays = [_printable(batch.column(name)) for name in columns]
+    out = io.BytesIO()
+    pyarrow.csv.write_csv(pa.RecordBatch.from_arrays(arrays, names=list(columns)), out, _CSV_OPTIONS)
+    return out.getbuffer()
+
+
+def _printable(values: pa.Array) -> pa.Array:
+    kind = values.type
+    if pa.types.is_fixed_size_binary(kind):
+        return uuid_text(values)
+    if pa.types.is_binary(kind):
+        return pa.array([None if value is None else "\\x" + value.hex() for value in values.to_pylist()], pa.string())
+    if pa.types.is_interval(kind):
+        return pa.array([None if value is None else _interval_text(value) for value in values.to_pylist()], pa.string())
+    if pa.types.is_null(kind):
+        return values.cast(pa.string())
+    return values
+
+
+def _interval_text(value: Any) -> str:
+    return f"{value.months} months {value.days} days {value.nanoseconds // 1000} microseconds"
+
+
+def uuid_text(values: pa.Array) -> pa.Array:
+    """Prints 16-byte values as UUIDs."""
+    digits = np.frombuffer(b"".join(value or b"\0" * 16 for value in values.to_pylist()), np.uint8).tobytes().hex()
+    texts = (digits[i : i + 32] for i in range(0, len(digits), 32))
+    printed = [f"{t[:8]}-{t[8:12]}-{t[12:16]}-{t[16:20]}-{t[20:]}" for t in texts]
+    return pc.if_else(values.is_valid(), pa.array(printed, pa.string()), pa.scalar(None, pa.string()))

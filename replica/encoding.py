@@ -1,0 +1,475 @@
+"""Turning the source's rows into codes: columns by their kinds, references, order and families by ``relations/``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from replica.fitted import PeriodEnd, ReferenceCode, RelativeMoment
+from replica.kinds import kind_named
+from replica.kinds.base import Codes, ColumnData, Kind, Span, is_null
+from replica.kinds.categorical import split_codes
+from replica.kinds.label import LabelKind
+from replica.plan import ColumnPlan, Plan, ReferencePlan, TablePlan
+from replica.relations.families import FamilyCode, Members, fit_family, summarize
+from replica.relations.fanout import FanOut, fit_fan_out
+from replica.relations.gaps import fit_gaps
+from replica.relations.layout import BlockKind, Layout, make_layout
+from replica.relations.sequences import Measure, SequenceCode, fit_sequence
+from replica.schema.model import ForeignKey
+from replica.seeds import stream
+from replica.source_rows import SourceTable, order_numbers
+
+Ints = npt.NDArray[np.int64]
+Parts = tuple[tuple[Span, ...], Codes]
+
+# Tables of at most this many rows about nobody keep their rows' identity, if enough rows point to each.
+_KEPT_ROWS = 256
+_KEPT_FAMILY = 5
+_COMMON_LEVELS = 1
+_REFERENCE_LEVELS = 2
+_MAX_DEPTH = 32
+_MOMENTS = frozenset({"date", "timestamp", "timestamptz"})
+
+
+@dataclass(frozen=True)
+class EncodedTable:
+    """A table's rows as codes, and what turns them back.
+
+    Attributes:
+        source: the rows.
+        layout: what the codes are.
+        codes: shape (rows, spans).
+    """
+
+    source: SourceTable
+    layout: Layout
+    codes: Codes
+    kinds: Mapping[str, Kind]
+    relative: Mapping[str, RelativeMoment]
+    period_ends: Mapping[str, PeriodEnd]
+    sequence: SequenceCode | None
+    references: Mapping[str, ReferenceCode]
+    fan_outs: Mapping[str, FanOut]
+    families: Mapping[str, FamilyCode]
+    kept: Codes | None
+
+
+@dataclass
+class _Draft:
+    """A table on its way to codes: its parts as they are made."""
+
+    source: SourceTable
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    relative: dict[str, RelativeMoment] = field(default_factory=dict)
+    period_ends: dict[str, PeriodEnd] = field(default_factory=dict)
+    sequence: SequenceCode | None = None
+    references: dict[str, ReferenceCode] = field(default_factory=dict)
+    fan_outs: dict[str, FanOut] = field(default_factory=dict)
+    families: dict[str, FamilyCode] = field(default_factory=dict)
+    kept: bool = False
+    parts: dict[tuple[BlockKind, str], Parts] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> TablePlan:
+        return self.source.plan
+
+    def members(self, parent: Ints, *kinds: BlockKind) -> Members:
+        """The rows, seen through some kinds of blocks, as members of the rows they belong to."""
+        chosen = [parts for (kind, _), parts in self.parts.items() if kind in kinds]
+        spans = tuple(span for found, _ in chosen for span in found)
+        codes = [codes for _, codes in chosen]
+        empty = np.zeros((len(self.source), 0), np.int32)
+        return Members(np.concatenate(codes, axis=1) if codes else empty, spans, parent)
+
+
+def encode_tables(plan: Plan, sources: Mapping[str, SourceTable], seed: int) -> dict[str, EncodedTable]:
+    """Learns the codes of all tables and returns their rows encoded.
+
+    Args:
+        plan: what was decided.
+        sources: the rows.
+        seed: the root seed.
+    """
+    drafts = {table.id: _Draft(sources[table.id]) for table in plan.tables}
+    for draft in drafts.values():
+        draft.kept = _is_kept(plan, draft)
+        _encode_columns(plan, draft, seed)
+        _encode_order(plan, draft, drafts)
+    for draft in drafts.values():
+        for reference in draft.plan.references:
+            _encode_reference(plan, draft, reference, drafts, seed)
+    # A family is summed up with all that hangs on its members, so children come before their owners.
+    for table in reversed(plan.tables):
+        draft = drafts[table.id]
+        _encode_fan_outs(plan, draft)
+        for key in plan.children(table.id):
+            child = drafts[key.child]
+            if child.plan.owner is not None and child.plan.owner.id == key.id:
+                _encode_family(plan, draft, child, key, seed)
+    return {name: _finish(draft) for name, draft in drafts.items()}
+
+
+def _least(plan: Plan, draft: _Draft) -> int:
+    return plan.min_holders if draft.plan.private else 1
+
+
+def _is_kept(plan: Plan, draft: _Draft) -> bool:
+    """Lookups, and small tables about nobody that enough rows point to: each row stays itself."""
+    if draft.plan.role == "lookup":
+        return True
+    n = len(draft.source)
+    if draft.plan.role != "public" or not 0 < n <= _KEPT_ROWS or n < draft.source.total:
+        return False
+    pointed = [
+        int(draft.source.fan_outs[key.id].sum())
+        for key in plan.children(draft.plan.id)
+        if not key.is_self and not _owns(plan, key)
+    ]
+    return bool(pointed) and max(pointed) >= _KEPT_FAMILY * n
+
+
+def _owns(plan: Plan, key: ForeignKey) -> bool:
+    owner = plan.by_id[key.child].owner
+    return owner is not None and owner.id == key.id
+
+
+def _encode_columns(plan: Plan, draft: _Draft, seed: int) -> None:
+    """Fits the kinds of all columns that have one, and encodes them."""
+    if draft.plan.role == "lookup":
+        for column in draft.plan.columns:
+            if column.producer != "generated" and column.name in draft.source.frame.column_names:
+                draft.kinds[column.name] = _fit_copy(draft, column, seed)
+        return
+    for column in draft.plan.by("kind"):
+        if column.name == draft.plan.order and _orders(draft):
+            continue
+        base = column.map.after or column.map.near
+        if base is not None and _is_learned_moment(draft.plan, base):
+            _encode_relative(plan, draft, column, base)
+            continue
+        kind, options = kind_named(column.kind or "")
+        data = ColumnData(
+            column.column,
+            draft.source.column(column.name),
+            draft.source.holders,
+            _least(plan, draft),
+            {**options, **column.options},
+        )
+        fitted = kind.fit(data, stream(seed, "fit", draft.plan.id, column.name))
+        draft.kinds[column.name] = fitted
+        if fitted.spans:
+            draft.parts["attribute", column.name] = (fitted.spans, fitted.encode(data.values))
+
+
+def _fit_copy(draft: _Draft, column: ColumnPlan, seed: int) -> Kind:
+    """A lookup's values stand in its kinds as they are; bytes are made up, since they are never read."""
+    values = draft.source.column(column.name)
+    rng = stream(seed, "fit", draft.plan.id, column.name)
+    if column.column.type.family == "bytes":
+        kind, options = kind_named("bytes")
+        return kind.fit(ColumnData(column.column, values, None, 1, options), rng)
+    return LabelKind.fit(ColumnData(column.column, values), rng)
+
+
+def _is_learned_moment(table: TablePlan, name: str) -> bool:
+    """True for a moment that is there before the columns counted from it are."""
+    column = next((found for found in table.columns if found.name == name), None)
+    return column is not None and column.producer == "kind" and column.column.type.family in _MOMENTS
+
+
+def _orders(draft: _Draft) -> bool:
+    """True where the column that is to order the rows of one owner has a value in every row."""
+    order = draft.plan.order
+    return order is not None and len(draft.source) > 0 and not is_null(draft.source.column(order)).any()
+
+
+def _encode_relative(plan: Plan, draft: _Draft, column: ColumnPlan, base: str) -> None:
+    values, bases = draft.source.column(column.name), draft.source.column(base)
+    null = is_null(values)
+    both = ~null & ~is_null(bases)
+    family, base_family = column.column.type.family, draft.plan.table.by_name[base].type.family
+    ends, starts = order_numbers(values), _in_units(order_numbers(bases), base_family, family)
+    gap = None
+    if both.any():
+        least = _least_gap(ends[both] - starts[both]) if column.map.after else None
+        gap = fit_gaps(
+            column.name,
+            ends[both],
+            starts[both],
+            kind="date" if family == "date" else "timestamp",
+            holders=draft.source.holders[both] if draft.source.holders is not None else None,
+            min_holders=_least(plan, draft),
+            least=least,
+        )
+    fitted = RelativeMoment(base, gap, bool((~both).any()))
+    draft.relative[column.name] = fitted
+    if gap is not None:
+        codes = gap.encode(ends, starts)
+        codes[~both, 0] = gap.spans[0].cardinality if fitted.nulls else 0
+        draft.parts["attribute", column.name] = (fitted.spans, codes)
+
+
+def _least_gap(gaps: Ints) -> int | None:
+    """The smallest distance seen, if that is zero or one: whether an end may fall on its start."""
+    smallest = int(gaps.min())
+    return None if smallest < 0 else min(smallest, 1)
+
+
+def _in_units(numbers: Ints, family: str, wanted: str) -> Ints:
+    """Turns days into microseconds or back, so that both sides of a distance are alike."""
+    from replica.kinds.datetime import DAY_US
+
+    if (family == "date") == (wanted == "date"):
+        return numbers
+    return numbers * DAY_US if family == "date" else numbers // DAY_US
+
+
+def _measure(column: ColumnPlan) -> Measure:
+    family = column.column.type.family
+    return "date" if family == "date" else "timestamp" if family in _MOMENTS else "number"
+
+
+def _encode_order(plan: Plan, draft: _Draft, drafts: Mapping[str, _Draft]) -> None:
+    """Learns the order of the rows of one owner, its calendar, and the ends of periods."""
+    table, source = draft.plan, draft.source
+    if table.order is None or table.owner is None or table.role == "lookup" or not _orders(draft):
+        return
+    column = next(found for found in table.columns if found.name == table.order)
+    measure, values = _measure(column), order_numbers(source.column(table.order))
+    anchors = _anchors(draft, drafts[table.owner.parent], measure)
+    strict = any(unique.way == "order" for unique in table.uniques)
+    sequence = fit_sequence(
+        table.order,
+        values,
+        measure=measure,
+        is_first=source.is_first,
+        anchors=anchors,
+        strict=strict,
+        holders=source.holders,
+        min_holders=_least(plan, draft),
+    )
+    draft.sequence = sequence
+    base = anchors[sequence.anchor] if sequence.anchor else np.zeros(len(values), np.int64)
+    codes = sequence.encode(values, np.r_[0, values[:-1]], base, source.is_first)
+    draft.parts["order", table.order] = (sequence.spans, codes)
+    draft.parts["calendar", table.order] = (sequence.calendar, sequence.calendar_codes(values))
+    for end in table.by("period_end"):
+        _encode_period_end(plan, draft, end, values)
+
+
+def _anchors(draft: _Draft, owner: _Draft, measure: Measure) -> dict[str, Ints]:
+    """Moments of the owner that first values may be counted from."""
+    if measure == "number":
+        return {}
+    found = {}
+    rows = np.maximum(draft.source.owner, 0)
+    for column in owner.plan.by("kind"):
+        family = column.column.type.family
+        if family in _MOMENTS and len(owner.source) and not is_null(owner.source.column(column.name)).any():
+            numbers = order_numbers(owner.source.column(column.name))[rows]
+            found[column.name] = _in_units(numbers, family, "date" if measure == "date" else "timestamp")
+    # Rows without an owner have nothing to be counted from.
+    return found if (draft.source.owner >= 0).all() else {}
+
+
+def _encode_period_end(plan: Plan, draft: _Draft, column: ColumnPlan, starts: Ints) -> None:
+    source = draft.source
+    values = source.column(column.name)
+    ends, null = order_numbers(values), is_null(values)
+    is_last = np.r_[source.is_first[1:], True]
+    inner = ~is_last & ~null
+    offsets = (np.r_[starts[1:], 0] - ends)[inner]
+    offset = int(np.bincount(np.clip(offsets, 0, 1)).argmax()) if len(offsets) else 1
+    there = is_last & ~null
+    gap = None
+    if there.any():
+        gap = fit_gaps(
+            column.name,
+            ends[there],
+            starts[there],
+            kind="date" if column.column.type.family == "date" else "timestamp",
+            holders=source.holders[there] if source.holders is not None else None,
+            min_holders=_least(plan, draft),
+            least=0,
+        )
+    last = RelativeMoment(draft.plan.order or "", gap, bool((is_last & null).any()) or gap is None)
+    fitted = PeriodEnd(draft.plan.order or "", offset, last)
+    draft.period_ends[column.name] = fitted
+    if gap is not None:
+        codes = gap.encode(ends, starts)
+        codes[null, 0] = gap.spans[0].cardinality
+        none = np.array([span.cardinality - 1 for span in fitted.spans], np.int32)
+        draft.parts["attribute", column.name] = (fitted.spans, np.where(is_last[:, None], codes, none).astype(np.int32))
+
+
+def _encode_reference(
+    plan: Plan, draft: _Draft, reference: ReferencePlan, drafts: dict[str, _Draft], seed: int
+) -> None:
+    """Learns which rows a reference points to: each row of a kept parent, or clusters of its rows."""
+    key, source = reference.key, draft.source
+    if draft.plan.role == "lookup" or (reference.implied_by and _always_implied(draft, reference)):
+        return
+    parent = drafts[key.parent]
+    rows = source.parents[key.id]
+    nulls = bool((rows == -1).any())
+    rng = stream(seed, "reference", key.id)
+    if parent.kept and not key.is_self:
+        code = ReferenceCode(key.id, max(1, len(parent.source)), (), nulls)
+        places = _known(rows, len(parent.source), rng)
+        places = np.where(rows == -1, code.rows or 0, places)
+        codes = split_codes(places.astype(np.int32), (code.rows or 0) + nulls)
+        draft.references[key.id] = code
+        draft.parts["reference", key.id] = (code.spans, codes)
+        _add_common(parent, draft, key, rng)
+        return
+    family, clusters = _cluster_parents(draft, parent, key, drafts, rng)
+    parent.families[key.id] = family
+    parent.parts["family", key.id] = (family.spans, clusters)
+    depths = _depths(rows) if key.is_self else None
+    levels = int(depths.max(initial=0)) + 1 if depths is not None else 0
+    code = ReferenceCode(key.id, None, family.sizes, nulls, tree=depths is not None, depths=levels)
+    seen = clusters[_known(rows, len(parent.source), rng)] if len(parent.source) else np.zeros((len(rows), len(family.sizes)))
+    codes = seen.astype(np.int32)
+    codes[rows == -1] = 0
+    codes[rows == -1, 0] = family.sizes[0]
+    draft.references[key.id] = code
+    if depths is not None:
+        draft.parts["depth", key.id] = (code.depth_spans, depths[:, None].astype(np.int32))
+    draft.parts["reference", key.id] = (code.spans, codes)
+
+
+def _always_implied(draft: _Draft, reference: ReferencePlan) -> bool:
+    """True where the wider reference that decides this one is never null."""
+    return bool((draft.source.parents[reference.implied_by or ""] != -1).all())
+
+
+def _known(rows: Ints, n_parents: int, rng: np.random.Generator) -> Ints:
+    """Rows that were not read are replaced by any that were: their share stays, what they share is lost."""
+    known = rows[rows >= 0]
+    unknown = rows < 0
+    if not unknown.any():
+        return rows
+    stand_in = rng.choice(known, int(unknown.sum())) if len(known) else rng.integers(0, max(1, n_parents), int(unknown.sum()))
+    found = rows.copy()
+    found[unknown] = stand_in
+    return found
+
+
+def _add_common(parent: _Draft, child: _Draft, key: ForeignKey, rng: np.random.Generator) -> None:
+    """Gives kept rows a coarse code of what points to them, so that their other columns go with it."""
+    if parent.plan.role == "lookup":
+        return
+    counts = parent.source.fan_outs[key.id]
+    features = summarize(child.members(child.source.parents[key.id], "attribute", "order", "calendar"), len(counts))
+    family, codes = fit_family(key.id, features, counts, rng, levels=_COMMON_LEVELS, observed=True)
+    parent.parts["common", key.id] = (family.spans, codes)
+
+
+def _cluster_parents(
+    draft: _Draft, parent: _Draft, key: ForeignKey, drafts: Mapping[str, _Draft], rng: np.random.Generator
+) -> tuple[FamilyCode, Codes]:
+    """Clusters a parent's rows by what points to them, whose those are, and what they are themselves."""
+    n = len(parent.source)
+    counts = parent.source.fan_outs[key.id]
+    members = draft.members(draft.source.parents[key.id], "attribute", "order", "calendar")
+    features = [summarize(members, n)]
+    owner = draft.plan.owner
+    if owner is not None and len(drafts[owner.parent].source):
+        above = drafts[owner.parent].members(np.zeros(0, np.int64), "attribute")
+        codes = above.codes[np.maximum(draft.source.owner, 0)]
+        features.append(summarize(Members(codes, above.spans, draft.source.parents[key.id]), n))
+    own = parent.members(np.arange(n), "attribute", "order", "calendar")
+    features.append(summarize(own, n))
+    return fit_family(key.id, np.concatenate(features, axis=1), counts, rng, levels=_REFERENCE_LEVELS)
+
+
+def _depths(rows: Ints) -> Ints | None:
+    """How far below a root each row of a tree stands; None where rows lead in a circle."""
+    depth = np.full(len(rows), -1)
+    depth[rows < 0] = 0
+    for level in range(1, _MAX_DEPTH):
+        below = (depth < 0) & (depth[np.maximum(rows, 0)] == level - 1) & (rows >= 0)
+        if not below.any():
+            break
+        depth[below] = level
+    return depth if (depth >= 0).all() else None
+
+
+def _encode_fan_outs(plan: Plan, draft: _Draft) -> None:
+    """Learns how many children rows have, for every reference that is not decided by the children themselves."""
+    if len(draft.source) == 0:
+        return
+    for key in plan.children(draft.plan.id):
+        owns = _owns(plan, key)
+        if draft.kept and not owns and not key.is_self:
+            continue
+        counts = draft.source.fan_outs[key.id]
+        fitted = fit_fan_out(key.id, counts, cap=_cap(plan, key), min_holders=_least(plan, draft))
+        draft.fan_outs[key.id] = fitted
+        if draft.plan.role != "lookup" or owns:
+            draft.parts["fanout", key.id] = (fitted.spans, fitted.encode(counts))
+
+
+def _cap(plan: Plan, key: ForeignKey) -> int | None:
+    """One child at most where the reference is a key of the child."""
+    uniques = plan.by_id[key.child].table.uniques
+    alone = any(set(unique.columns) <= set(key.columns) and not unique.predicate and not unique.expressions for unique in uniques)
+    return 1 if alone else None
+
+
+def _encode_family(plan: Plan, draft: _Draft, child: _Draft, key: ForeignKey, seed: int) -> None:
+    counts = draft.source.fan_outs[key.id]
+    if not len(counts):
+        return
+    members = child.members(
+        child.source.owner, "attribute", "order", "calendar", "reference", "depth", "fanout", "family"
+    )
+    family, codes = fit_family(key.id, summarize(members, len(counts)), counts, stream(seed, "family", key.id))
+    draft.families[key.id] = family
+    draft.parts["family", key.id] = (family.spans, codes)
+
+
+_BLOCK_ORDER: tuple[BlockKind, ...] = (
+    "common",
+    "order",
+    "calendar",
+    "depth",
+    "reference",
+    "attribute",
+    "fanout",
+    "family",
+)
+
+
+def _finish(draft: _Draft) -> EncodedTable:
+    """Lays the parts out in the order in which they are drawn."""
+    ordered = sorted(draft.parts.items(), key=lambda item: _BLOCK_ORDER.index(item[0][0]))
+    layout = make_layout((kind, name, spans) for (kind, name), (spans, _) in ordered)
+    codes = [codes for _, (spans, codes) in ordered if spans]
+    whole = np.concatenate(codes, axis=1) if codes else np.zeros((len(draft.source), 0), np.int32)
+    kept = None
+    if draft.kept:
+        common = [codes for (kind, _), (_, codes) in ordered if kind == "common"]
+        kept = np.concatenate(common, axis=1) if common else np.zeros((len(draft.source), 0), np.int32)
+    return EncodedTable(
+        source=draft.source,
+        layout=layout,
+        codes=whole,
+        kinds=draft.kinds,
+        relative=draft.relative,
+        period_ends=draft.period_ends,
+        sequence=draft.sequence,
+        references=draft.references,
+        fan_outs=draft.fan_outs,
+        families=draft.families,
+        kept=kept,
+    )
+
+
+def with_observed(encoded: EncodedTable, layout: Layout, codes: Codes) -> EncodedTable:
+    """Returns the table with another layout, which has what is observed of other rows put in."""
+    return replace(encoded, layout=layout, codes=codes)

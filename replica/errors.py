@@ -1,0 +1,190 @@
+"""Every error Replica raises on purpose, in one tree.
+
+    ReplicaError
+    ├── SettingsError            a setting or a command-line value is not usable
+    │   └── UnknownNameError     a name that is not in a registry; lists the known ones
+    ├── DatabaseError            a server answered, or did not
+    │   ├── UnreachableError     no server at that address
+    │   ├── AuthenticationError  the server refused the user or the password
+    │   ├── PrivilegeError       the user may not read or write something that is needed
+    │   ├── ConnectionLostError  the connection broke in the middle of a step
+    │   └── DiskFullError        the server has no room left
+    ├── SchemaError              the source's schema cannot be used
+    │   └── EmptySchemaError     it has no tables
+    ├── SchemaMapError           the schema map is not valid
+    │   └── DriftError           the source has changed since the map was written
+    ├── PlanError                what was asked for does not fit the schema
+    ├── FitError                 a table could not be learned
+    ├── ArtifactError            the file is damaged, foreign or of another version
+    ├── SampleError              rows could not be made
+    │   └── UnsatisfiableError   no rows can satisfy a constraint
+    ├── LoadError                the target refused something
+    │   ├── SameDatabaseError    target and source are one database
+    │   ├── TargetNotEmptyError  the target holds tables and --replace was not given
+    │   ├── TargetBusyError      another run is writing this target
+    │   └── IntegrityError       the server found a broken constraint
+    └── EvaluateError            two databases cannot be compared
+
+A message is one line: what is wrong, where, what to do. It never holds a value of the source or a
+password. ``exit_code`` is what the command line returns; the codes are listed in ``docs/cli.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class ReplicaError(Exception):
+    """Base of all errors raised on purpose; ``str(error)`` is one line fit for a terminal."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class SettingsError(ReplicaError):
+    """A setting or a command-line value is not usable."""
+
+    exit_code = 2
+
+
+class UnknownNameError(SettingsError):
+    """A name is not in a registry.
+
+    Args:
+        what: what kind of name, as in ``"generator"``.
+        name: the name that was given.
+        known: the names that exist.
+    """
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"unknown {what} {name!r}: known are {', '.join(sorted(known))}")
+
+
+class DatabaseError(ReplicaError):
+    """A database server refused a step, for a reason that has no class of its own."""
+
+    exit_code = 10
+
+
+class UnreachableError(DatabaseError):
+    """No server answers at the address."""
+
+    exit_code = 11
+
+
+class AuthenticationError(DatabaseError):
+    """The server refused the user, the password or the database name."""
+
+    exit_code = 12
+
+
+class PrivilegeError(DatabaseError):
+    """The user lacks a privilege that the step needs."""
+
+    exit_code = 13
+
+
+class ConnectionLostError(DatabaseError):
+    """The connection broke while a step was running."""
+
+    exit_code = 14
+
+
+class DiskFullError(DatabaseError):
+    """The server has no room left on its disk."""
+
+    exit_code = 15
+
+
+class SchemaError(ReplicaError):
+    """The schema of the source cannot be used."""
+
+    exit_code = 20
+
+
+class EmptySchemaError(SchemaError):
+    """The source has no tables."""
+
+    exit_code = 21
+
+
+class SchemaMapError(ReplicaError):
+    """The schema map is not valid."""
+
+    exit_code = 22
+
+
+class DriftError(SchemaMapError):
+    """The source has tables or columns that the schema map does not know, or the reverse."""
+
+    exit_code = 23
+
+
+class PlanError(ReplicaError):
+    """What was asked for does not fit the schema."""
+
+    exit_code = 24
+
+
+class FitError(ReplicaError):
+    """A table could not be learned."""
+
+    exit_code = 30
+
+
+class ArtifactError(ReplicaError):
+    """An artifact is damaged, is of another version, or is not one."""
+
+    exit_code = 31
+
+
+class SampleError(ReplicaError):
+    """Rows could not be made."""
+
+    exit_code = 32
+
+
+class UnsatisfiableError(SampleError):
+    """No rows can be made that satisfy a constraint."""
+
+    exit_code = 33
+
+
+class LoadError(ReplicaError):
+    """The target refused a step."""
+
+    exit_code = 40
+
+
+class SameDatabaseError(LoadError):
+    """Target and source are the same database."""
+
+    exit_code = 41
+
+
+class TargetNotEmptyError(LoadError):
+    """The target holds tables and may not be replaced."""
+
+    exit_code = 42
+
+
+class TargetBusyError(LoadError):
+    """Another run is writing the same target."""
+
+    exit_code = 43
+
+
+class IntegrityError(LoadError):
+    """The server found rows that break a constraint."""
+
+    exit_code = 44
+
+
+class EvaluateError(ReplicaError):
+    """Two databases cannot be compared."""
+
+    exit_code = 50
+
+
+INTERRUPTED_EXIT_CODE = 130
+"""What the command line returns after Ctrl-C: 128 + SIGINT, as shells do."""

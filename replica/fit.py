@@ -1,0 +1,229 @@
+"""Learning: reading the source's rows, encoding them, and fitting one model per table, several at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import numpy as np
+
+from replica.conditioning import context_spec, observe, source_context
+from replica.databases.base import Ddl, Snapshot
+from replica.encoding import EncodedTable, encode_tables
+from replica.errors import FitError
+from replica.fitted import FittedReplica, FittedTable
+from replica.generators import generator_named
+from replica.generators.base import Encoded, FitOptions, TableGenerator
+from replica.plan import Plan, TablePlan
+from replica.relations.context import ContextSpec
+from replica.relations.keys import KeyMaker
+from replica.relations.layout import Layout
+from replica.schema.model import Schema
+from replica.seeds import stream
+from replica.settings import Settings
+from replica.source_rows import SourceTable, read_source
+
+Report = Callable[[str, str, float], None]
+"""Called with the step, the table and the share of the step that is done."""
+
+# With less work than this, in rows times spans, starting processes costs more than it saves.
+_WORTH_PROCESSES = 1_500_000
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The learning of one table: everything that another process needs."""
+
+    table: str
+    generator: str
+    rows: Encoded
+    context: Encoded
+    options: FitOptions
+    seed: int
+
+    @property
+    def work(self) -> int:
+        """About how much there is to do."""
+        return len(self.rows) * (len(self.rows.spans) + len(self.context.spans) // 4)
+
+
+def fit(snapshot: Snapshot, plan: Plan, ddl: Ddl, settings: Settings, report: Report = lambda *_: None) -> FittedReplica:
+    """Learns all planned tables.
+
+    Args:
+        snapshot: a view of the source.
+        plan: what was decided.
+        ddl: the schema as SQL, read in the same snapshot.
+        settings: the settings of the run.
+        report: called as the work goes on.
+
+    Raises:
+        PrivilegeError: a table may not be read.
+        FitError: a table could not be learned.
+    """
+    done: list[str] = []
+
+    def read(table: str) -> None:
+        done.append(table)
+        report("read", table, len(done) / max(1, len(plan.tables)))
+
+    sources = read_source(snapshot, plan, settings, read)
+    encoded = encode_tables(plan, sources, settings.seed)
+    report("encode", "", 1.0)
+    observed = {name: observe(plan, table, encoded) for name, table in encoded.items()}
+    layouts = {name: layout for name, (layout, _) in observed.items()}
+    specs = {table.id: context_spec(plan, table, layouts) for table in plan.tables}
+    seen = {name: (encoded[name], codes) for name, (_, codes) in observed.items()}
+    jobs = [
+        _Job(
+            table=table.id,
+            generator=table.generator,
+            rows=Encoded(observed[table.id][1], layouts[table.id].spans),
+            context=source_context(plan, encoded[table.id], seen, specs[table.id]),
+            options=FitOptions(effort=settings.effort),
+            seed=settings.seed,
+        )
+        for table in plan.tables
+        if _has_something_to_learn(encoded[table.id], layouts[table.id], table)
+    ]
+    models = _run(jobs, settings, report)
+    tables = {
+        table.id: _fitted(plan, table, encoded[table.id], layouts[table.id], specs[table.id], models.get(table.id))
+        for table in plan.tables
+    }
+    return FittedReplica(plan, ddl, tables)
+
+
+def _has_something_to_learn(encoded: EncodedTable, layout: Layout, table: TablePlan) -> bool:
+    """False for empty tables, and for tables all of whose spans are given: lookups, and those without columns."""
+    if table.role == "lookup":
+        return len(encoded.source) > 0 and bool(layout.of("fanout", "family"))
+    return len(encoded.source) > 0 and any(not span.observed for span in layout.spans)
+
+
+def _run(jobs: list[_Job], settings: Settings, report: Report) -> dict[str, TableGenerator]:
+    """Fits all models: in other processes where that pays, the longest first."""
+    jobs = sorted(jobs, key=lambda job: -job.work)
+    total = sum(job.work for job in jobs) or 1
+    jobs = _with_time_limits(jobs, total, settings)
+    models: dict[str, TableGenerator] = {}
+    finished = 0
+    by_table = {job.table: job for job in jobs}
+    for table, model in _fit_all(jobs, settings.processes, total):
+        models[table] = model
+        finished += by_table[table].work
+        report("fit", table, finished / total)
+    return models
+
+
+def _with_time_limits(jobs: list[_Job], total: int, settings: Settings) -> list[_Job]:
+    """Shares the minutes that the user gave among the tables by their work."""
+    if settings.max_minutes is None:
+        return jobs
+    seconds = settings.max_minutes * 60 * min(settings.processes, max(1, len(jobs)))
+    return [
+        _Job(
+            job.table,
+            job.generator,
+            job.rows,
+            job.context,
+            FitOptions(job.options.effort, max_seconds=seconds * job.work / total),
+            job.seed,
+        )
+        for job in jobs
+    ]
+
+
+def _fit_all(jobs: list[_Job], processes: int, total: int) -> Iterator[tuple[str, TableGenerator]]:
+    if processes < 2 or len(jobs) < 2 or total < _WORTH_PROCESSES:
+        for job in jobs:
+            yield job.table, fit_job(job)
+        return
+    with _pool(min(processes, len(jobs))) as pool:
+        futures: dict[Future[TableGenerator], str] = {pool.submit(fit_job, job): job.table for job in jobs}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that end at once when the run is interrupted, instead of finishing what they do."""
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    try:
+        yield pool
+    except BaseException:
+        for process in list((pool._processes or {}).values()):  # noqa: SLF001 - Python has no public way to stop them
+            process.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def fit_job(job: _Job) -> TableGenerator:
+    """Fits one model; runs in a process of its own.
+
+    Raises:
+        FitError: the family could not learn the table.
+    """
+    rng = stream(job.seed, "model", job.table)
+    try:
+        return generator_named(job.generator).fit(job.rows, job.context, job.options, rng)
+    except (ValueError, RuntimeError, FloatingPointError) as error:
+        raise FitError(
+            f"{job.table}: {job.generator} could not learn it ({type(error).__name__}); try another generator"
+        ) from error
+
+
+def _fitted(
+    plan: Plan, table: TablePlan, encoded: EncodedTable, layout: Layout, spec: ContextSpec, model: TableGenerator | None
+) -> FittedTable:
+    source = encoded.source
+    copied = {
+        reference.key.id: source.parents[reference.key.id]
+        for reference in table.references
+        if table.role == "lookup"
+    }
+    return FittedTable(
+        rows=source.total,
+        orphans=_orphans(source),
+        layout=layout,
+        context=spec,
+        kinds=encoded.kinds,
+        relative=encoded.relative,
+        period_ends=encoded.period_ends,
+        keys={column.name: _key_maker(plan.schema, table, column.name) for column in table.by("key")},
+        sequence=encoded.sequence,
+        fan_outs=encoded.fan_outs,
+        families=encoded.families,
+        references=encoded.references,
+        kept=encoded.kept,
+        copied=copied,
+        generator=model,
+    )
+
+
+def _orphans(source: SourceTable) -> int:
+    """Rows without an owner, scaled up where whole families were sampled."""
+    if source.plan.owner is None or not len(source):
+        return 0
+    share = float(np.mean(source.owner < 0))
+    return round(share * source.total)
+
+
+def _key_maker(schema: Schema, table: TablePlan, name: str) -> KeyMaker:
+    """Keys count as their sequence does; without one, from where the schema map says."""
+    column = next(found for found in table.columns if found.name == name)
+    if column.column.type.family == "uuid":
+        return KeyMaker("uuid", 0, 1, 0)
+    family = "numeric" if column.column.type.family == "numeric" else "integer"
+    for sequence in schema.sequences:
+        if sequence.users == ((table.id, name),) and column.map.start is None:
+            return KeyMaker(family, sequence.start, sequence.increment, 0)  # type: ignore[arg-type]
+    start = 1 if column.map.start is None else column.map.start
+    return KeyMaker(family, start, 1, 0)  # type: ignore[arg-type]
+
+

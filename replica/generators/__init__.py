@@ -1,0 +1,30 @@
+"""Families of generators, one a file, and the one place that knows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from replica.errors import UnknownNameError
+from replica.generators.autoregressive import Autoregressive
+from replica.generators.base import TableGenerator
+from replica.generators.marginal import Marginal
+
+GENERATORS: Final[Mapping[str, type[TableGenerator]]] = {
+    "autoregressive": Autoregressive,
+    "marginal": Marginal,
+}
+"""Families by the name that settings and schema maps use. A new one is a file and a line here."""
+
+DEFAULT_GENERATOR = "autoregressive"
+
+
+def generator_named(name: str) -> type[TableGenerator]:
+    """Returns a family by its name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in GENERATORS:
+        raise UnknownNameError("generator", name, GENERATORS)
+    return GENERATORS[name]

@@ -1,0 +1,170 @@
+"""Autoregressive generator over discretised columns: one span after the other, each given all before it.
+
+In the line of NADE (Larochelle and Murray 2011) and TabularARGN (Tiwald et al. 2025). A row's state starts as the sum
+of the embeddings of its context; each code that is known adds its embedding; the next span is drawn from a softmax
+over a small block of its own on that state. So learning costs one pass over all spans at once, and sampling one
+step per span over all rows at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional
+
+from replica.generators.base import Encoded, FitOptions, Spans
+from replica.generators.training import Task, torch_generator, train, use_one_thread
+from replica.kinds.base import Codes
+
+Weights = Mapping[str, npt.NDArray[np.float32]]
+
+_RATE = 8e-3
+_DECAY = 0.05
+# The logit of a code that no row of the source has.
+_NEVER = -1e4
+
+
+@dataclass(frozen=True)
+class Autoregressive:
+    """A fitted model.
+
+    Attributes:
+        spans: the spans of a row.
+        context: the spans of its context.
+        width: size of the state.
+        weights: the parameters of the net by name.
+    """
+
+    spans: Spans
+    context: Spans
+    width: int
+    weights: Weights
+
+    @classmethod
+    def fit(cls, rows: Encoded, context: Encoded, options: FitOptions, rng: np.random.Generator) -> Self:
+        """See :meth:`replica.generators.base.TableGenerator.fit`."""
+        use_one_thread()
+        width = _width(len(rows))
+        net = _Net(rows.spans, context.spans, width, torch_generator(rng))
+        net.start_from(rows)
+        codes = torch.from_numpy(rows.codes.astype(np.int64))
+        given = torch.from_numpy(context.codes.astype(np.int64))
+        train(Task(len(rows), lambda at: net.loss(codes[at], given[at]), net), options, rng, rate=_RATE, decay=_DECAY)
+        weights = {name: value.detach().numpy().copy() for name, value in net.state_dict().items()}
+        return cls(rows.spans, context.spans, width, weights)
+
+    def sample(self, context: Codes, given: Codes, stop: int, rng: np.random.Generator) -> Codes:
+        """See :meth:`replica.generators.base.TableGenerator.sample`."""
+        generator = torch_generator(rng)
+        known, above = torch.from_numpy(given.astype(np.int64)), torch.from_numpy(context.astype(np.int64))
+        return self._net.sample(above, known, stop, generator).numpy()
+
+    @cached_property
+    def _net(self) -> _Net:
+        net = _Net(self.spans, self.context, self.width, torch.Generator())
+        net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in self.weights.items()})
+        return net.eval()
+
+
+def _width(rows: int) -> int:
+    """A state wide enough for the rows there are, and no wider: small tables are learned by heart otherwise."""
+    return int(np.select([rows < 2_000, rows < 100_000, rows < 500_000], [24, 48, 64], 96))
+
+
+class _Net(nn.Module):
+    """The net: embeddings that are summed, and a block and a head for every span that is drawn."""
+
+    def __init__(self, spans: Spans, context: Spans, width: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.sizes = [span.cardinality for span in spans]
+        self.drawn = [i for i, span in enumerate(spans) if not span.observed]
+        self.place = {span: j for j, span in enumerate(self.drawn)}
+        self.starts = torch.from_numpy(_starts(spans))
+        self.context_starts = torch.from_numpy(_starts(context))
+
+        def random(*shape: int, scale: float) -> nn.Parameter:
+            return nn.Parameter(torch.randn(*shape, generator=generator) * scale)
+
+        self.inputs = random(max(1, sum(self.sizes)), width, scale=0.1)
+        self.above = random(max(1, sum(span.cardinality for span in context)), width, scale=0.1)
+        self.start = random(len(self.drawn), width, scale=0.1)
+        self.first = random(len(self.drawn), width, width, scale=width**-0.5)
+        self.second = nn.Parameter(torch.zeros(len(self.drawn), width, width))
+        self.bias = nn.Parameter(torch.zeros(len(self.drawn), width))
+        self.before = nn.LayerNorm(width)
+        self.after = nn.LayerNorm(width)
+        self.heads = nn.ParameterList([nn.Parameter(torch.zeros(self.sizes[i], width)) for i in self.drawn])
+        self.levels = nn.ParameterList([nn.Parameter(torch.zeros(self.sizes[i])) for i in self.drawn])
+        self.register_buffer("never", torch.zeros(sum(self.sizes[i] for i in self.drawn)))
+
+    @torch.no_grad()
+    def start_from(self, rows: Encoded) -> None:
+        """Starts from independent columns, so that what is not learned stays at the marginal distributions."""
+        never = []
+        for j, i in enumerate(self.drawn):
+            counts = torch.from_numpy(np.bincount(rows.codes[:, i], minlength=self.sizes[i]).astype(np.float32))
+            self.levels[j].copy_(torch.log((counts + 0.1) / (counts + 0.1).sum()))
+            never.append(torch.where(counts == 0, _NEVER, 0.0))
+        if never:
+            self.get_buffer("never").copy_(torch.cat(never))
+
+    def _masks(self) -> tuple[torch.Tensor, ...]:
+        return torch.split(self.get_buffer("never"), [self.sizes[i] for i in self.drawn])
+
+    def _state_above(self, above: torch.Tensor) -> torch.Tensor:
+        """The sum of the embeddings of the context: (rows, width)."""
+        if not above.shape[1]:
+            return torch.zeros(len(above), self.inputs.shape[1])
+        return functional.embedding_bag(above + self.context_starts, self.above, mode="sum")
+
+    def _block(self, state: torch.Tensor, j: int | slice) -> torch.Tensor:
+        """What a head sees of a state: (spans, rows, width) for a slice of spans."""
+        x = self.before(state)
+        hidden = functional.gelu(torch.matmul(x, self.first[j]) + self.bias[j].unsqueeze(-2))
+        return self.after(x + torch.matmul(hidden, self.second[j]))  # type: ignore[no-any-return]
+
+    def loss(self, codes: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
+        """The mean over rows of the negative log likelihood of their drawn spans."""
+        embedded = functional.embedding(codes + self.starts, self.inputs)  # (rows, spans, width)
+        summed = torch.cumsum(embedded, dim=1) - embedded
+        state = summed[:, self.drawn] + self._state_above(above).unsqueeze(1) + self.start
+        seen = self._block(state.transpose(0, 1), slice(None))  # (drawn spans, rows, width)
+        masks = self._masks()
+        total = torch.zeros(())
+        for j, i in enumerate(self.drawn):
+            logits = functional.linear(seen[j], self.heads[j], self.levels[j] + masks[j])
+            total = total + functional.cross_entropy(logits, codes[:, i])
+        return total
+
+    @torch.no_grad()
+    def sample(self, above: torch.Tensor, given: torch.Tensor, stop: int, generator: torch.Generator) -> torch.Tensor:
+        """Draws spans by inverting the distribution function: (rows, stop - given spans)."""
+        state = self._state_above(above)
+        n_given = given.shape[1]
+        if n_given:
+            state = state + functional.embedding_bag(given + self.starts[:n_given], self.inputs, mode="sum")
+        masks = self._masks()
+        drawn = torch.empty(len(state), stop - n_given, dtype=torch.int32)
+        for i in range(n_given, stop):
+            j = self.place[i]
+            seen = self._block(state + self.start[j], j)
+            logits = functional.linear(seen, self.heads[j], self.levels[j] + masks[j])
+            summed = torch.softmax(logits, dim=1).cumsum(dim=1)
+            draw = torch.rand(len(state), 1, generator=generator) * summed[:, -1:]
+            code = torch.searchsorted(summed, draw).squeeze(1).clamp_(max=self.sizes[i] - 1)
+            drawn[:, i - n_given] = code
+            if i + 1 < stop:
+                state = state + self.inputs[code + self.starts[i]]
+        return drawn
+
+
+def _starts(spans: Spans) -> npt.NDArray[np.int64]:
+    """Where the embeddings of each span begin."""
+    return np.cumsum([0, *(span.cardinality for span in spans)])[:-1].astype(np.int64)

@@ -1,0 +1,111 @@
+"""Drafting a schema map: guessing, from the schema and some rows, what a person would have to write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from replica.databases.base import Snapshot
+from replica.inference.columns import TableGuess, guess_column, guess_locale_column, is_structural
+from replica.inference.ordering import Ordering, guess_ordering
+from replica.inference.personal import STRONG
+from replica.inference.roles import Roles, guess_roles
+from replica.inference.sampling import TableSample, sample_table
+from replica.kinds.personal import IDENTIFYING, guess_locale
+from replica.schema.model import Schema, Table
+from replica.schema.schema_map import ColumnMap, Comments, SchemaMap, TableMap
+
+_NAMES = frozenset({"first_name", "last_name"})
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A drafted map and the evidence for its guesses.
+
+    Attributes:
+        schema_map: the map.
+        comments: why each thing was guessed.
+        personal: the columns that are guessed to hold personal data, by table.
+    """
+
+    schema_map: SchemaMap
+    comments: Comments
+    personal: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def draft_map(snapshot: Snapshot, schema: Schema) -> Draft:
+    """Drafts a map of a source from its schema and some rows of every table.
+
+    Args:
+        snapshot: a view of the source.
+        schema: what it declares.
+
+    Raises:
+        PrivilegeError: a table may not be read.
+    """
+    samples = {table.id: sample_table(snapshot, table) for table in schema.tables if has_own_rows(table)}
+    roles = guess_roles(schema, samples)
+    comments: dict[tuple[str, str | None], str] = {}
+    tables: dict[str, TableMap] = {}
+    names: list[str] = []
+    for table in schema.tables:
+        tables[table.id] = _draft_table(table, schema, samples.get(table.id), roles, comments)
+        if table.id in samples:
+            for column, found in tables[table.id].columns.items():
+                if found.kind in _NAMES:
+                    names += samples[table.id].texts(column)[:500]
+    locale = guess_locale(names) if names else "en_US"
+    personal = {
+        name: tuple(column for column, found in table.columns.items() if is_personal(found.kind))
+        for name, table in tables.items()
+    }
+    return Draft(
+        SchemaMap(locale=locale, tables=tables), comments, {name: found for name, found in personal.items() if found}
+    )
+
+
+def has_own_rows(table: Table) -> bool:
+    """Returns True for tables that are read and filled themselves: not through a partitioned root, not elsewhere."""
+    return table.kind in ("table", "partitioned")
+
+
+def is_personal(kind: str) -> bool:
+    """Returns True for kinds that stand for personal data or credentials."""
+    return kind in IDENTIFYING or kind in STRONG or kind == "credential"
+
+
+def _draft_table(
+    table: Table,
+    schema: Schema,
+    sample: TableSample | None,
+    roles: Roles,
+    comments: dict[tuple[str, str | None], str],
+) -> TableMap:
+    role = roles.roles[table.id]
+    comments[table.id, None] = roles.reasons[table.id]
+    if sample is None:
+        return TableMap(role=role, columns={c.name: ColumnMap(kind="generated" if c.generated else "opaque", type=c.type.name) for c in table.columns})
+    owner = roles.owners.get(table.id)
+    learned = [c.name for c in table.columns if not is_structural(table, c) and not _is_length(sample, c.name)]
+    ordering = guess_ordering(sample, owner, learned) if role != "lookup" else Ordering(None, {}, {}, {}, {}, {})
+    guess = TableGuess(sample, role, ordering)
+    columns: dict[str, ColumnMap] = {}
+    for column in table.columns:
+        columns[column.name], why = guess_column(guess, column, schema)
+        if why:
+            comments[table.id, column.name] = why
+    if owner is not None:
+        comments[table.id, None] += f"; owner: {roles.owner_reasons[table.id]}"
+    personal = any(is_personal(found.kind) for found in columns.values())
+    return TableMap(
+        role=role,
+        owner=owner.columns if owner else None,
+        order=ordering.order,
+        locale=guess_locale_column(table) if personal else None,
+        columns=columns,
+    )
+
+
+def _is_length(sample: TableSample, name: str) -> bool:
+    """True for a column of which only the length was read."""
+    family = sample.table.by_name[name].type.family
+    return family in ("bytes", "text") and str(sample.data.schema.field(name).type) == "int64"

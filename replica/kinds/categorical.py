@@ -1,0 +1,139 @@
+"""Values out of a list: booleans, enums, and any type of which few different values occur."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from replica.databases.base import Reading
+from replica.kinds.base import Codes, ColumnData, Rows, Span, count_holders, is_null
+from replica.schema.model import Column
+
+# Longer lists become two spans, a group and a place within it, so that no softmax gets too wide.
+_ONE_SPAN = 320
+_GROUP = 128
+
+
+@dataclass(frozen=True)
+class CategoricalKind:
+    """A value out of a list, the commonest first; values that too few people hold are left out of it.
+
+    A code of its own stands for all that was left out. Decoding fills it from the values that were kept, since
+    anything else would tell that something rare was there.
+
+    Attributes:
+        name: the column's name.
+        family: the family of the column's type.
+        values: the kept values as text.
+        weights: how often each occurs, as a share of all kept; shape (values,).
+        rare: True where a code stands for values left out.
+        nulls: True where a code stands for null.
+    """
+
+    name: str
+    family: str
+    values: tuple[str, ...]
+    weights: npt.NDArray[np.float64]
+    rare: bool
+    nulls: bool
+
+    reading: ClassVar[Reading] = "value"
+
+    @classmethod
+    def accepts(cls, column: Column) -> bool:
+        """See :meth:`replica.kinds.base.Kind.accepts`."""
+        return column.type.family not in ("bytes",)
+
+    @classmethod
+    def fit(cls, data: ColumnData, rng: np.random.Generator) -> Self:  # noqa: ARG003 - part of the protocol
+        """See :meth:`replica.kinds.base.Kind.fit`."""
+        null = is_null(data.values)
+        present = _text(data.values).filter(pa.array(~null)).dictionary_encode()
+        codes = np.asarray(present.indices, dtype=np.int64)
+        counts = np.bincount(codes, minlength=len(present.dictionary))
+        holders = data.holders[~null] if data.holders is not None else None
+        # Labels of an enum and the two truth values are public: the schema names them.
+        public = data.column.type.family in ("enum", "boolean")
+        held = count_holders(codes, len(counts), holders)
+        kept = np.flatnonzero(held >= (1 if public else data.min_holders))
+        kept = kept[np.argsort(-counts[kept], kind="stable")]
+        labels = present.dictionary.to_pylist()
+        total = counts[kept].sum()
+        return cls(
+            name=data.column.name,
+            family=data.column.type.family,
+            values=tuple(labels[i] for i in kept),
+            weights=counts[kept] / total if total else np.zeros(0),
+            rare=len(kept) < len(counts),
+            nulls=bool(null.any()),
+        )
+
+    @property
+    def _codes(self) -> int:
+        return max(1, len(self.values) + self.rare + self.nulls)
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """See :meth:`replica.kinds.base.Kind.spans`."""
+        return two_spans(self.name, self._codes)
+
+    def encode(self, values: pa.Array) -> Codes:
+        """See :meth:`replica.kinds.base.Kind.encode`."""
+        found = pc.index_in(_text(values), pa.array(self.values, pa.string()))
+        codes = np.array(pc.fill_null(found, len(self.values)), dtype=np.int32)
+        if self.nulls:
+            codes[is_null(values)] = len(self.values) + self.rare
+        return split_codes(np.minimum(codes, self._codes - 1), self._codes)
+
+    def decode(self, codes: Codes, rows: Rows) -> pa.Array:
+        """See :meth:`replica.kinds.base.Kind.decode`."""
+        code = joined_codes(codes, self._codes)
+        if not self.values:
+            return _typed(pa.nulls(len(code), pa.string()), self.family)
+        null = self.nulls & (code == len(self.values) + self.rare)
+        rare = (code >= len(self.values)) & ~null
+        code = np.where(rare, rows.rng.choice(len(self.values), len(code), p=self.weights), code)
+        places = pa.array(np.where(null, 0, code), mask=null)
+        return _typed(pa.array(self.values, pa.string()).take(places), self.family)
+
+
+def two_spans(name: str, size: int) -> tuple[Span, ...]:
+    """Returns the spans of a list of values: one, or a group and a place within it where the list is long."""
+    if size <= _ONE_SPAN:
+        return (Span(name, size),)
+    return (Span(f"{name} group", -(-size // _GROUP)), Span(f"{name} place", _GROUP))
+
+
+def split_codes(codes: npt.NDArray[np.int32], size: int) -> Codes:
+    """Returns the codes of places in a list as :func:`two_spans` writes them: shape (rows, spans)."""
+    if size <= _ONE_SPAN:
+        return codes[:, None].astype(np.int32)
+    return np.stack([codes // _GROUP, codes % _GROUP], axis=1).astype(np.int32)
+
+
+def joined_codes(codes: Codes, size: int) -> npt.NDArray[np.int32]:
+    """Returns the places in a list from the codes of its spans: shape (rows,)."""
+    joined = codes[:, 0] if codes.shape[1] == 1 else codes[:, 0] * _GROUP + codes[:, 1]
+    return np.minimum(joined, size - 1)
+
+
+def _text(values: pa.Array) -> pa.Array:
+    return values if pa.types.is_string(values.type) else values.cast(pa.string())
+
+
+def _typed(texts: pa.Array, family: str) -> pa.Array:
+    """Brings text back to the type that the writer expects of the column's family."""
+    if family == "boolean":
+        return texts.cast(pa.bool_())
+    if family == "integer":
+        return texts.cast(pa.int64())
+    if family == "float":
+        return texts.cast(pa.float64())
+    if family == "date":
+        return texts.cast(pa.date32())
+    return texts

@@ -1,0 +1,291 @@
+"""Structured codes: values that follow a pattern, such as order numbers, SKUs, postal codes and identifiers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from replica.databases.base import Reading
+from replica.kinds import checksums
+from replica.kinds.base import Codes, ColumnData, Rows, Span, is_null, masked
+from replica.schema.model import Column
+
+_SAMPLE = 20_000
+# Where values fall into more patterns than this, letters and digits are mixed at random (hex, base 64).
+_MAX_PATTERNS = 12
+# How many times as many combinations as rows the counted slots have at least, so that values do not look counted;
+# and a limit that keeps the arithmetic within 64 bits.
+_SCATTER, _MAX_CAPACITY = 1000, 2**31
+
+_DIGITS, _UPPER, _LOWER = "0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
+_ALPHABETS = (
+    _DIGITS,
+    _DIGITS + "abcdef",
+    _DIGITS + "ABCDEF",
+    _UPPER,
+    _LOWER,
+    _DIGITS + _UPPER,
+    _DIGITS + _LOWER,
+    _DIGITS + _UPPER + _LOWER,
+)
+
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One form that values take.
+
+    Attributes:
+        slots: what may stand at each place: one character for a fixed one, an alphabet for a free one.
+        weight: its share of the values.
+        check: the scheme of its check digits, a key of :data:`~replica.kinds.checksums.SCHEMES`; None without.
+    """
+
+    slots: tuple[str, ...]
+    weight: float
+    check: str | None = None
+
+    @property
+    def capacity(self) -> int:
+        """How many different values the pattern has."""
+        return math.prod(len(slot) for slot in self.slots)
+
+    @property
+    def matcher(self) -> Callable[[str], object]:
+        """Tells whether a text has this form."""
+        parts = (re.escape(slot) if len(slot) == 1 else f"[{slot}]" for slot in self.slots)
+        return re.compile("".join(parts)).fullmatch
+
+
+@dataclass(frozen=True)
+class CodeKind:
+    """Values that follow patterns; where a column is unique, every row gets another value.
+
+    Only the patterns are learned: which characters are fixed, and what kind of character stands elsewhere. Which of
+    the patterns a row follows is a span, so that it goes with the rest of the row, as a postal code goes with its
+    country.
+
+    Attributes:
+        name: the column's name.
+        patterns: the forms, the commonest first.
+        unique: True where no two rows may share a value.
+        nulls: True where a code stands for null.
+    """
+
+    name: str
+    patterns: tuple[Pattern, ...]
+    unique: bool
+    nulls: bool
+
+    reading: ClassVar[Reading] = "value"
+
+    @classmethod
+    def accepts(cls, column: Column) -> bool:
+        """See :meth:`replica.kinds.base.Kind.accepts`."""
+        return column.type.family == "text"
+
+    @classmethod
+    def fit(cls, data: ColumnData, rng: np.random.Generator) -> Self:  # noqa: ARG003 - part of the protocol
+        """See :meth:`replica.kinds.base.Kind.fit`. Option: ``unique``, whether values must differ."""
+        texts = data.values.drop_null()[:_SAMPLE].to_pylist()
+        return cls(
+            name=data.column.name,
+            patterns=find_patterns(texts, max(2, data.min_holders), data.column.type.length),
+            unique=bool(data.options.get("unique", False)),
+            nulls=bool(is_null(data.values).any()),
+        )
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """See :meth:`replica.kinds.base.Kind.spans`: which pattern, or no value."""
+        return (Span(f"{self.name} pattern", len(self.patterns) + self.nulls),)
+
+    def encode(self, values: pa.Array) -> Codes:
+        """See :meth:`replica.kinds.base.Kind.encode`."""
+        null = is_null(values)
+        codes = np.zeros(len(values), np.int32)
+        if len(self.patterns) > 1:
+            matchers = [pattern.matcher for pattern in self.patterns]
+            texts = values.fill_null("").to_pylist()
+            codes[:] = [next((i for i, match in enumerate(matchers) if match(text)), 0) for text in texts]
+        codes[null] = len(self.patterns) if self.nulls else 0
+        return codes[:, None]
+
+    def decode(self, codes: Codes, rows: Rows) -> pa.Array:
+        """See :meth:`replica.kinds.base.Kind.decode`."""
+        null = self.nulls & (codes[:, 0] == len(self.patterns))
+        which = np.minimum(codes[:, 0], len(self.patterns) - 1)
+        if self.unique:
+            texts = unique_values(self.patterns, which, rows)
+        else:
+            texts = random_values(self.patterns, which, rows)
+        return masked(pa.array(texts, pa.string()), null)
+
+
+def find_patterns(texts: list[str], min_holders: int, max_length: int | None) -> tuple[Pattern, ...]:
+    """Learns the forms of texts.
+
+    Args:
+        texts: the values.
+        min_holders: least values behind a form and behind a fixed character.
+        max_length: most characters, for a form made up where there are no values.
+
+    >>> find_patterns(["AB-1", "AC-7", "AD-3"], 2, None)[0].slots[2]
+    '-'
+    """
+    if not texts:
+        return (Pattern((_UPPER,) * min(8, max_length or 8), 1.0),)
+    # The first characters of an IBAN name its country, and each country has a form of its own.
+    prefix = checksums.prefix_length(checksums.find_scheme(texts))
+    shapes = Counter(_shape(text, prefix) for text in texts)
+    if len(shapes) > _MAX_PATTERNS and shapes.most_common(1)[0][1] < len(texts) / 2:
+        return _mixed(texts, min_holders)
+    common = [(shape, count) for shape, count in shapes.most_common(_MAX_PATTERNS) if count >= min_holders]
+    if not common:
+        common = shapes.most_common(1)
+    total = sum(count for _, count in common)
+    by_shape: dict[str, list[str]] = {shape: [] for shape, _ in common}
+    for text in texts:
+        if (shape := _shape(text, prefix)) in by_shape:
+            by_shape[shape].append(text)
+    return tuple(_pattern(by_shape[shape], min_holders, count / total) for shape, count in common)
+
+
+def _pattern(texts: list[str], min_holders: int, weight: float) -> Pattern:
+    check = checksums.find_scheme(texts)
+    slots = tuple(_slot(Counter(column), len(texts), min_holders) for column in zip(*texts, strict=True))
+    return Pattern(checksums.blank(slots, check), weight, check)
+
+
+def _shape(text: str, prefix: int = 0) -> str:
+    """Each character by its class: digit, upper, lower; anything else, and the prefix, stands for itself."""
+    return text[:prefix] + "".join(
+        "9" if c.isdigit() else "A" if c.isalpha() and c.isupper() else "a" if c.isalpha() else c
+        for c in text[prefix:]
+    )
+
+
+def _slot(seen: Counter[str], total: int, min_holders: int) -> str:
+    """A place is fixed when all have one character there, otherwise free within its class."""
+    if len(seen) == 1 and total >= min_holders:
+        return next(iter(seen))
+    kind = _shape(next(iter(seen)))
+    if kind not in "9Aa":
+        return next(iter(seen))
+    # Leading digits of years and the like use few of the ten: keep to those that are common.
+    common = "".join(sorted(c for c, count in seen.items() if count >= max(min_holders, total / 50)))
+    whole = {"9": _DIGITS, "A": _UPPER, "a": _LOWER}[kind]
+    return common if 2 <= len(common) <= 4 and common.isascii() else whole
+
+
+def _mixed(texts: list[str], min_holders: int) -> tuple[Pattern, ...]:
+    """Identifiers whose characters come from one alphabet, in the lengths that occur."""
+    used = set("".join(texts))
+    marks = sorted(c for c in used if not c.isalnum())
+    alphabet = next((a for a in _ALPHABETS if used - set(marks) <= set(a)), _ALPHABETS[-1])
+    lengths = Counter(len(text) for text in texts)
+    kept = [(length, count) for length, count in lengths.most_common(8) if count >= min_holders]
+    kept = kept or lengths.most_common(1)
+    total = sum(count for _, count in kept)
+    patterns = []
+    for length, count in kept:
+        same = [text for text in texts if len(text) == length]
+        fixed = {i: column[0] for i, column in enumerate(zip(*same, strict=True)) if _is_mark(column)}
+        patterns.append(Pattern(tuple(fixed.get(i, alphabet) for i in range(length)), count / total))
+    return tuple(patterns)
+
+
+def _is_mark(column: tuple[str, ...]) -> bool:
+    return len(set(column)) == 1 and not column[0].isalnum()
+
+
+def random_values(patterns: tuple[Pattern, ...], which: npt.NDArray[np.int32], rows: Rows) -> list[str]:
+    """Draws a value of each row's pattern."""
+    texts = np.full(len(rows), "", dtype=object)
+    for i, pattern in enumerate(patterns):
+        here = np.flatnonzero(which == i)
+        if len(here):
+            texts[here] = _spell(pattern, rows.rng.random((len(here), len(pattern.slots))))
+    return list(texts)
+
+
+def _spell(pattern: Pattern, places: npt.NDArray[np.float64]) -> list[str]:
+    """Spells values from a draw in [0, 1) per slot: shape (values, slots)."""
+    columns = [
+        np.array(list(slot))[(places[:, i] * len(slot)).astype(np.int64)] for i, slot in enumerate(pattern.slots)
+    ]
+    texts = ["".join(letters) for letters in zip(*columns, strict=True)] if columns else [""] * len(places)
+    return checksums.complete(texts, pattern.check)
+
+
+def unique_values(patterns: tuple[Pattern, ...], which: npt.NDArray[np.int32], rows: Rows) -> list[str]:
+    """Returns another value for every ordinal, of each row's pattern where that has a value for every row.
+
+    Patterns with fewer values are dealt out by ordinal, as far as they last; when all are used up, longer values
+    follow, so that a larger table always finds some.
+    """
+    if min(pattern.capacity for pattern in patterns) >= rows.total:
+        number = rows.ordinals
+    else:
+        bounds = np.concatenate([[0], np.cumsum(_quotas(patterns, rows.total))])
+        which = (np.searchsorted(bounds, rows.ordinals, side="right") - 1).astype(np.int32)
+        number = rows.ordinals - bounds[which]
+    texts = np.full(len(rows), "", dtype=object)
+    for i, pattern in enumerate(patterns):
+        here = np.flatnonzero(which == i)
+        if len(here):
+            texts[here] = _spell(pattern, _scattered(pattern, number[here], rows))
+    beyond = np.flatnonzero(which >= len(patterns))
+    if len(beyond):
+        turn, place = np.divmod(number[beyond], patterns[0].capacity)
+        stems = _spell(patterns[0], _scattered(patterns[0], place, rows))
+        texts[beyond] = [f"{stem}{count + 1}" for stem, count in zip(stems, turn.tolist(), strict=True)]
+    return list(texts)
+
+
+def _quotas(patterns: tuple[Pattern, ...], total: int) -> list[int]:
+    """How many rows each pattern gets."""
+    quotas = [min(pattern.capacity, math.floor(pattern.weight * total)) for pattern in patterns]
+    missing = total - sum(quotas)
+    for i, pattern in enumerate(patterns):
+        extra = min(missing, pattern.capacity - quotas[i])
+        quotas[i] += extra
+        missing -= extra
+    return quotas
+
+
+def _scattered(pattern: Pattern, numbers: Ints, rows: Rows) -> npt.NDArray[np.float64]:
+    """Turns numbers into draws for :func:`_spell` so that different numbers give different values.
+
+    The last slots, as many as the rows need, count through all their combinations in steps that have no factor in
+    common with their number, which visits each once. The slots before them are free, and are drawn.
+    """
+    sizes = [len(slot) for slot in pattern.slots]
+    places = rows.rng.random((len(numbers), len(sizes)))
+    first, capacity = len(sizes), 1
+    while first > 0 and capacity < _SCATTER * rows.total and capacity * sizes[first - 1] < _MAX_CAPACITY:
+        first -= 1
+        capacity *= sizes[first]
+    left = (numbers * _stride(capacity) + int(capacity * 0.7548776662)) % capacity
+    for i in range(len(sizes) - 1, first - 1, -1):
+        left, place = np.divmod(left, sizes[i])
+        places[:, i] = (place + 0.5) / sizes[i]
+    return places
+
+
+def _stride(capacity: int) -> int:
+    """A number near the golden section of the capacity and prime to it."""
+    stride = max(1, int(capacity * 0.6180339887498949))
+    while math.gcd(stride, capacity) != 1:
+        stride += 1
+    return stride

@@ -1,0 +1,497 @@
+"""Values made of values: JSON documents, arrays and composites."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+
+from replica.databases.base import Reading
+from replica.kinds.base import Codes, ColumnData, Kind, Rows, Span, is_null
+from replica.kinds.categorical import CategoricalKind
+from replica.kinds.code import CodeKind
+from replica.kinds.numeric import NumericKind
+from replica.kinds.quantile import QuantileCode, fit_quantiles
+from replica.schema.model import Column, SqlType
+
+_SAMPLE = 20_000
+_DEPTH = 6
+_FEW = 64
+_COVERED = 0.9
+
+_NUMBER = SqlType("double precision", "float8", "float")
+_TEXT = SqlType("text", "text", "text")
+
+
+@dataclass(frozen=True)
+class JsonNode:
+    """What was seen at one place of the documents.
+
+    Attributes:
+        types: the JSON types that occur and their shares, in one order: null, bool, number, text, list, object.
+        leaf: what makes a number or a text here; None where there is neither.
+        text: what makes a text here; None where there is none.
+        true_share: share of true among the booleans.
+        lengths: number of elements of lists; None without lists.
+        element: what lists hold.
+        keys: keys of objects, each with the share of objects that have it, and what is under it.
+    """
+
+    types: tuple[float, ...]
+    leaf: NumericKind | None = None
+    text: CategoricalKind | CodeKind | None = None
+    true_share: float = 0.5
+    lengths: QuantileCode | None = None
+    element: JsonNode | None = None
+    keys: tuple[tuple[str, float, JsonNode], ...] = ()
+
+
+@dataclass(frozen=True)
+class JsonKind:
+    """JSON documents: the structure with all its shares, and one span that tells which of its forms a document has.
+
+    The form is the set of keys at the top with the types under them; it is learned together with the rest of the
+    row. Values inside a form are drawn by what was seen at their place. A key or a text that too few people have
+    is not kept.
+
+    Attributes:
+        name: the column's name.
+        forms: the structure of each form, the commonest first.
+        weights: share of each form.
+        nulls: True where the last code stands for null.
+    """
+
+    name: str
+    forms: tuple[JsonNode, ...]
+    weights: tuple[float, ...]
+    nulls: bool
+
+    reading: ClassVar[Reading] = "value"
+
+    @classmethod
+    def accepts(cls, column: Column) -> bool:
+        """See :meth:`replica.kinds.base.Kind.accepts`."""
+        return column.type.family == "json"
+
+    @classmethod
+    def fit(cls, data: ColumnData, rng: np.random.Generator) -> Self:
+        """See :meth:`replica.kinds.base.Kind.fit`."""
+        null = is_null(data.values)
+        documents = [json.loads(text) for text in data.values.drop_null()[:_SAMPLE].to_pylist()]
+        forms = Counter(_form(document) for document in documents)
+        kept = [form for form, count in forms.most_common(_FEW) if count >= data.min_holders] or [None]
+        grouped: dict[str | None, list[Any]] = {form: [] for form in kept}
+        for document in documents:
+            form = _form(document)
+            grouped[form if form in grouped else kept[0]].append(document)
+        total = max(1, len(documents))
+        return cls(
+            name=data.column.name,
+            forms=tuple(_learn(grouped[form], data.min_holders, rng, 0) for form in kept),
+            weights=tuple(len(grouped[form]) / total for form in kept),
+            nulls=bool(null.any()),
+        )
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """See :meth:`replica.kinds.base.Kind.spans`."""
+        return (Span(f"{self.name} form", len(self.forms) + self.nulls),)
+
+    def encode(self, values: pa.Array) -> Codes:
+        """See :meth:`replica.kinds.base.Kind.encode`."""
+        known = {_node_form(node): i for i, node in reversed(list(enumerate(self.forms)))}
+        codes = np.array([0 if text is None else known.get(_form(json.loads(text)), 0) for text in values.to_pylist()])
+        codes = codes.astype(np.int32).reshape(-1)
+        if self.nulls:
+            codes[is_null(values)] = len(self.forms)
+        return codes[:, None]
+
+    def decode(self, codes: Codes, rows: Rows) -> pa.Array:
+        """See :meth:`replica.kinds.base.Kind.decode`."""
+        documents: list[str | None] = [None] * len(codes)
+        for form, node in enumerate(self.forms):
+            here = np.flatnonzero(codes[:, 0] == form)
+            for place, value in zip(here.tolist(), _write(node, len(here), rows.rng), strict=True):
+                documents[place] = json.dumps(value, ensure_ascii=False)
+        return pa.array(documents, pa.string())
+
+
+def _form(document: Any) -> str:
+    if isinstance(document, dict):
+        return "{" + ",".join(f"{key}:{_type(value)}" for key, value in sorted(document.items())) + "}"
+    return str(_type(document))
+
+
+def _node_form(node: JsonNode) -> str:
+    if node.keys:
+        inner = sorted((key, int(np.argmax(below.types))) for key, _, below in node.keys)
+        return "{" + ",".join(f"{key}:{kind}" for key, kind in inner) + "}"
+    return "{}" if node.types[5] else str(int(np.argmax(node.types)))
+
+
+def _type(value: Any) -> int:
+    """The JSON type as a place: null, bool, number, text, list, object."""
+    order: tuple[type, ...] = (type(None), bool, int, str, list, dict)
+    return next((i for i, kind in enumerate(order) if isinstance(value, kind)), 2)
+
+
+def _learn(values: Sequence[Any], least: int, rng: np.random.Generator, depth: int) -> JsonNode:
+    """Learns what stands at one place of many documents."""
+    by_type: list[list[Any]] = [[] for _ in range(6)]
+    for value in values:
+        by_type[_type(value)].append(value)
+    total = max(1, len(values))
+    node = JsonNode(types=tuple(len(found) / total for found in by_type) if values else (1.0, 0, 0, 0, 0, 0))
+    if by_type[1]:
+        node = replace(node, true_share=sum(by_type[1]) / len(by_type[1]))
+    if by_type[2]:
+        node = replace(node, leaf=_fit_numbers(by_type[2], least, rng))
+    if by_type[3]:
+        node = replace(node, text=fit_texts(by_type[3], least, rng))
+    if depth < _DEPTH and by_type[4]:
+        counts = np.array([len(found) for found in by_type[4]], np.float64)
+        inner = [element for found in by_type[4] for element in found]
+        node = replace(
+            node,
+            lengths=fit_quantiles(counts, None, bins=16, min_holders=least),
+            element=_learn(inner[:_SAMPLE], least, rng, depth + 1),
+        )
+    if depth < _DEPTH and by_type[5]:
+        node = replace(node, keys=_learn_keys(by_type[5], least, rng, depth))
+    return node
+
+
+def _learn_keys(
+    objects: list[dict[str, Any]], least: int, rng: np.random.Generator, depth: int
+) -> tuple[tuple[str, float, JsonNode], ...]:
+    counts = Counter(key for found in objects for key in found)
+    return tuple(
+        (key, count / len(objects), _learn([found[key] for found in objects if key in found], least, rng, depth + 1))
+        for key, count in counts.items()
+        if count >= least
+    )
+
+
+def _fit_numbers(values: list[Any], least: int, rng: np.random.Generator) -> NumericKind:
+    column = Column("number", _NUMBER)
+    return NumericKind.fit(ColumnData(column, pa.array([float(v) for v in values]), None, least), rng)
+
+
+def fit_texts(values: list[str], least: int, rng: np.random.Generator) -> CategoricalKind | CodeKind:
+    """Learns texts: as a list where few different ones occur, by their pattern otherwise."""
+    array = pa.array(values, pa.string())
+    data = ColumnData(Column("text", _TEXT), array, None, least)
+    listed = CategoricalKind.fit(data, rng)
+    known = Counter(values)
+    covered = sum(known[value] for value in listed.values)
+    if listed.values and len(listed.values) <= _FEW * 4 and covered >= _COVERED * len(values):
+        return listed
+    return CodeKind.fit(data, rng)
+
+
+def _write(node: JsonNode, n: int, rng: np.random.Generator) -> list[Any]:
+    """Makes ``n`` values for one place."""
+    shares = np.array(node.types) if sum(node.types) else np.array([1.0, 0, 0, 0, 0, 0])
+    kinds = rng.choice(6, n, p=shares / shares.sum())
+    values: list[Any] = [None] * n
+    writers: dict[int, Callable[[int], list[Any]]] = {
+        1: lambda m: (rng.random(m) < node.true_share).tolist(),
+        2: lambda m: _numbers(node.leaf, m, rng),
+        3: lambda m: _draw(node.text, m, rng) if node.text else [""] * m,
+        4: lambda m: _lists(node, m, rng),
+        5: lambda m: _objects(node, m, rng),
+    }
+    for kind, write in writers.items():
+        here = np.flatnonzero(kinds == kind)
+        if len(here):
+            for place, value in zip(here.tolist(), write(len(here)), strict=True):
+                values[place] = value
+    return values
+
+
+def _numbers(leaf: NumericKind | None, n: int, rng: np.random.Generator) -> list[Any]:
+    if leaf is None:
+        return [0] * n
+    values = _draw(leaf, n, rng)
+    return [int(v) if leaf.decimals == 0 and v is not None else v for v in values]
+
+
+def _lists(node: JsonNode, n: int, rng: np.random.Generator) -> list[Any]:
+    if node.lengths is None or node.element is None:
+        return [[] for _ in range(n)]
+    counts = np.round(node.lengths.decode(rng.integers(0, node.lengths.bins, n).astype(np.int32), rng)).astype(int)
+    flat = _write(node.element, int(counts.sum()), rng)
+    ends = np.cumsum(counts)
+    return [flat[end - count : end] for end, count in zip(ends.tolist(), counts.tolist(), strict=True)]
+
+
+def _objects(node: JsonNode, n: int, rng: np.random.Generator) -> list[Any]:
+    objects: list[dict[str, Any]] = [{} for _ in range(n)]
+    for key, share, below in node.keys:
+        here = np.flatnonzero(rng.random(n) < share)
+        for place, value in zip(here.tolist(), _write(below, len(here), rng), strict=True):
+            objects[place][key] = value
+    return objects
+
+
+def _draw(kind: Kind, n: int, rng: np.random.Generator) -> list[Any]:
+    """Draws values of a kind without looking at anything else."""
+    return kind.decode(random_codes(kind, n, rng), _bare_rows(n, rng)).to_pylist()
+
+
+def random_codes(kind: Kind, n: int, rng: np.random.Generator) -> Codes:
+    """Draws codes of a kind by what is known of their shares: bins are of equal weight, lists have weights."""
+    columns = []
+    for span in kind.spans:
+        if isinstance(kind, CategoricalKind) and len(kind.weights) and len(kind.spans) == 1:
+            columns.append(rng.choice(len(kind.weights), n, p=kind.weights))
+        else:
+            columns.append(rng.integers(0, max(1, span.ordered or span.cardinality), n))
+    return np.stack(columns, axis=1).astype(np.int32) if columns else np.zeros((n, 0), np.int32)
+
+
+def _bare_rows(n: int, rng: np.random.Generator) -> Rows:
+    from replica.kinds.base import People
+
+    numbers = np.arange(n)
+    people = People(numbers, 0, np.zeros(n, np.int8), np.zeros(n, np.int16), ("en_US",))
+    return Rows(numbers, n, rng, people, numbers)
+
+
+def column_of(values: Sequence[Any], kind: SqlType) -> pa.Array:
+    """Turns values out of JSON into the array that a snapshot would give for a column of the type."""
+    if kind.family in ("integer", "float", "numeric", "money"):
+        numbers = [None if v is None else float(v) for v in values]
+        return pa.array(numbers, pa.float64())
+    if kind.family == "boolean":
+        return pa.array(values, pa.bool_())
+    texts = [None if v is None else v if isinstance(v, str) else json.dumps(v) for v in values]
+    return pa.array(texts, pa.string())
+
+
+@dataclass(frozen=True)
+class ArrayKind:
+    """Arrays: whole ones out of a list where few occur, element by element otherwise.
+
+    Attributes:
+        name: the column's name.
+        whole: the list of whole arrays, as JSON; None where there are too many.
+        length: the distribution of the number of elements; None for whole arrays and without a value.
+        element: what makes an element; None likewise.
+        distinct: True where no array of the source repeats an element.
+        nulls: True where a code stands for null; a list of whole arrays has its own.
+    """
+
+    name: str
+    whole: CategoricalKind | None
+    length: QuantileCode | None
+    element: NumericKind | CategoricalKind | CodeKind | None
+    distinct: bool
+    nulls: bool
+
+    reading: ClassVar[Reading] = "value"
+
+    @classmethod
+    def accepts(cls, column: Column) -> bool:
+        """See :meth:`replica.kinds.base.Kind.accepts`."""
+        return column.type.family == "array"
+
+    @classmethod
+    def fit(cls, data: ColumnData, rng: np.random.Generator) -> Self:
+        """See :meth:`replica.kinds.base.Kind.fit`."""
+        null = is_null(data.values)
+        present = data.values.drop_null()
+        whole = CategoricalKind.fit(data, rng)
+        texts = present.to_pylist()
+        known = set(whole.values)
+        covered = sum(text in known for text in texts)
+        nulls = bool(null.any())
+        if not texts or (len(known) <= _FEW and covered >= _COVERED * len(texts)):
+            return cls(data.column.name, whole, None, None, distinct=False, nulls=nulls)
+        arrays = [_flat(json.loads(text)) for text in texts[:_SAMPLE]]
+        counts = np.array([len(array) for array in arrays], np.float64)
+        inner = [element for array in arrays for element in array]
+        return cls(
+            name=data.column.name,
+            whole=None,
+            length=fit_quantiles(counts, None, bins=24, min_holders=data.min_holders),
+            element=_fit_element(inner, data, rng),
+            distinct=all(len(set(map(repr, array))) == len(array) for array in arrays),
+            nulls=nulls,
+        )
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """See :meth:`replica.kinds.base.Kind.spans`."""
+        if self.whole is not None:
+            return self.whole.spans
+        bins = self.length.bins if self.length else 1
+        return (Span(f"{self.name} length", bins + self.nulls, ordered=bins),)
+
+    def encode(self, values: pa.Array) -> Codes:
+        """See :meth:`replica.kinds.base.Kind.encode`."""
+        if self.whole is not None:
+            return self.whole.encode(values)
+        counts = [0 if text is None else len(_flat(json.loads(text))) for text in values.to_pylist()]
+        assert self.length is not None  # noqa: S101 - fitted together
+        codes = self.length.encode(np.array(counts, np.float64))
+        if self.nulls:
+            codes[is_null(values)] = self.length.bins
+        return codes[:, None]
+
+    def decode(self, codes: Codes, rows: Rows) -> pa.Array:
+        """See :meth:`replica.kinds.base.Kind.decode`."""
+        if self.whole is not None:
+            found = self.whole.decode(codes, rows).to_pylist()
+            literals = {text: array_literal(json.loads(text)) for text in set(found) if text is not None}
+            return pa.array([None if text is None else literals[text] for text in found], pa.string())
+        assert self.length is not None and self.element is not None  # noqa: S101, PT018 - fitted together
+        drawn = self.length.decode(np.minimum(codes[:, 0], self.length.bins - 1), rows.rng)
+        counts = np.round(drawn).astype(np.int64)
+        flat = _draw(self.element, int(counts.sum()), rows.rng)
+        ends = np.cumsum(counts)
+        null = (self.nulls & (codes[:, 0] == self.length.bins)).tolist()
+        values = [
+            None if missing else array_literal(self._kept(flat[end - count : end]))
+            for end, count, missing in zip(ends.tolist(), counts.tolist(), null, strict=True)
+        ]
+        return pa.array(values, pa.string())
+
+    def _kept(self, elements: list[Any]) -> list[Any]:
+        return list(dict.fromkeys(elements)) if self.distinct else elements
+
+
+def _flat(array: Any) -> list[Any]:
+    """The elements of an array of any dimension."""
+    if not isinstance(array, list):
+        return [array]
+    return [inner for element in array for inner in _flat(element)]
+
+
+def _fit_element(
+    elements: list[Any], data: ColumnData, rng: np.random.Generator
+) -> NumericKind | CategoricalKind | CodeKind:
+    kind = data.column.type.element or _TEXT
+    column = Column(data.column.name, kind)
+    if NumericKind.accepts(column):
+        values = column_of(elements, kind)
+        return NumericKind.fit(ColumnData(column, values, None, data.min_holders), rng)
+    texts = [text for text in column_of(elements, kind).to_pylist() if text is not None]
+    if kind.family in ("enum", "boolean"):
+        return CategoricalKind.fit(ColumnData(column, pa.array(texts), None, data.min_holders), rng)
+    return fit_texts([str(text) for text in texts], data.min_holders, rng)
+
+
+def array_literal(value: Any) -> str:
+    """Writes a (nested) list as PostgreSQL writes an array.
+
+    >>> array_literal(["a b", None, 'say "hi"'])
+    '{"a b",NULL,"say \\\\"hi\\\\""}'
+    """
+    if isinstance(value, list):
+        return "{" + ",".join(array_literal(element) for element in value) + "}"
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    if isinstance(value, str | dict):
+        text = value if isinstance(value, str) else json.dumps(value)
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(value)
+
+
+@dataclass(frozen=True)
+class CompositeKind:
+    """Composite values: each field by a kind of its own, all of them spans of the row.
+
+    Attributes:
+        name: the column's name.
+        fields: the fields' names.
+        kinds: what makes each field.
+        nulls: True where the first span tells whether there is a value.
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    kinds: tuple[NumericKind | CategoricalKind | CodeKind, ...]
+    nulls: bool
+
+    reading: ClassVar[Reading] = "value"
+
+    @classmethod
+    def accepts(cls, column: Column) -> bool:
+        """See :meth:`replica.kinds.base.Kind.accepts`."""
+        return column.type.family == "composite"
+
+    @classmethod
+    def fit(cls, data: ColumnData, rng: np.random.Generator) -> Self:
+        """See :meth:`replica.kinds.base.Kind.fit`."""
+        null = is_null(data.values)
+        holders = data.holders[~null] if data.holders is not None else None
+        documents = [json.loads(text) for text in data.values.drop_null().to_pylist()]
+        kinds = []
+        for name, kind in data.column.type.fields:
+            values = column_of([document.get(name) for document in documents], kind)
+            column = Column(f"{data.column.name}.{name}", kind)
+            inner = ColumnData(column, values, holders, data.min_holders)
+            kinds.append(_field_kind(inner, rng))
+        names = tuple(name for name, _ in data.column.type.fields)
+        return cls(data.column.name, names, tuple(kinds), bool(null.any()))
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """See :meth:`replica.kinds.base.Kind.spans`."""
+        first = (Span(f"{self.name} present", 2),) if self.nulls else ()
+        return first + tuple(span for kind in self.kinds for span in kind.spans)
+
+    def encode(self, values: pa.Array) -> Codes:
+        """See :meth:`replica.kinds.base.Kind.encode`."""
+        documents = [{} if text is None else json.loads(text) for text in values.to_pylist()]
+        columns = [(~is_null(values)).astype(np.int32)[:, None]] if self.nulls else []
+        for name, kind in zip(self.fields, self.kinds, strict=True):
+            found = [document.get(name) for document in documents]
+            numeric = isinstance(kind, NumericKind)
+            columns.append(kind.encode(column_of(found, _NUMBER if numeric else _TEXT)))
+        return np.concatenate(columns, axis=1) if columns else np.zeros((len(values), 0), np.int32)
+
+    def decode(self, codes: Codes, rows: Rows) -> pa.Array:
+        """See :meth:`replica.kinds.base.Kind.decode`."""
+        start = int(self.nulls)
+        columns = []
+        for kind in self.kinds:
+            columns.append(kind.decode(codes[:, start : start + len(kind.spans)], rows).to_pylist())
+            start += len(kind.spans)
+        values = ["(" + ",".join(map(_field_literal, row)) + ")" for row in zip(*columns, strict=True)]
+        present = codes[:, 0] == 1 if self.nulls else np.ones(len(codes), dtype=bool)
+        kept = [value if there else None for value, there in zip(values, present.tolist(), strict=True)]
+        return pa.array(kept, pa.string())
+
+
+def _field_kind(data: ColumnData, rng: np.random.Generator) -> NumericKind | CategoricalKind | CodeKind:
+    if NumericKind.accepts(data.column):
+        return NumericKind.fit(data, rng)
+    listed = CategoricalKind.fit(data, rng)
+    if data.column.type.family != "text" or len(listed.values) <= _FEW * 4:
+        return listed
+    return CodeKind.fit(data, rng)
+
+
+def literal(value: Any, kind: SqlType) -> str:
+    """Writes an array or a composite, read as JSON, as PostgreSQL writes it."""
+    if kind.family == "composite":
+        return "(" + ",".join(_field_literal(value.get(name)) for name, _ in kind.fields) + ")"
+    return array_literal(value)
+
+
+def _field_literal(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    text = str(value)
+    return '"' + text.replace("\\", "\\\\").replace('"', '""') + '"' if isinstance(value, str) else text

@@ -1,0 +1,187 @@
+"""Numbers as quantiles: one monotone curve from [0, 1] to values, cut into bins.
+
+The curve is the inverse of the distribution function, piecewise linear. A value that many rows share (a *spike*)
+is a flat piece of it; between spikes the knots are blurred so that no knot is anybody's own value. A bin is an
+interval of [0, 1], so decoding is one look-up of a uniform draw within the bin, and the distribution within a bin
+comes with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from replica.kinds.base import count_holders
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+MAX_KNOTS = 2048
+# Where there are more different values than this, a spike must also stand out from its neighbours.
+_FEW_VALUES = 1024
+_STANDS_OUT = 4.0
+
+
+@dataclass(frozen=True)
+class QuantileCode:
+    """A curve and its bins.
+
+    Attributes:
+        knots_u: places of the knots in [0, 1], not decreasing; shape (knots,).
+        knots_v: values at the knots, not decreasing; shape (knots,).
+        edges: bounds of the bins in [0, 1]; shape (bins + 1,).
+    """
+
+    knots_u: Floats
+    knots_v: Floats
+    edges: Floats
+
+    @property
+    def bins(self) -> int:
+        """How many codes there are."""
+        return len(self.edges) - 1
+
+    def encode(self, values: Floats) -> npt.NDArray[np.int32]:
+        """Returns the bin of each finite value: shape (rows,)."""
+        left = np.searchsorted(self.knots_v, values, side="left")
+        right = np.searchsorted(self.knots_v, values, side="right")
+        last = len(self.knots_v) - 1
+        before, after = np.clip(left - 1, 0, last), np.clip(left, 0, last)
+        width = self.knots_v[after] - self.knots_v[before]
+        part = np.divide(values - self.knots_v[before], width, out=np.zeros(len(values)), where=width > 0)
+        between = self.knots_u[before] + np.clip(part, 0, 1) * (self.knots_u[after] - self.knots_u[before])
+        # On a spike every place of the flat piece is right; its middle is safest.
+        on_knot = (self.knots_u[np.clip(left, 0, last)] + self.knots_u[np.clip(right - 1, 0, last)]) / 2
+        place = np.where(left < right, on_knot, between)
+        code = np.searchsorted(self.edges, place, side="right") - 1
+        return np.clip(code, 0, self.bins - 1).astype(np.int32)
+
+    def decode(self, codes: npt.NDArray[np.int32], rng: np.random.Generator) -> Floats:
+        """Draws a value from each bin: shape (rows,)."""
+        low, high = self.edges[codes], self.edges[codes + 1]
+        place = low + rng.random(len(codes)) * (high - low)
+        return np.interp(place, self.knots_u, self.knots_v)
+
+    @property
+    def centers(self) -> Floats:
+        """The value in the middle of each bin: shape (bins,)."""
+        return np.interp((self.edges[1:] + self.edges[:-1]) / 2, self.knots_u, self.knots_v)
+
+
+def fit_quantiles(values: Floats, holders: Ints | None, *, bins: int, min_holders: int) -> QuantileCode:
+    """Learns the curve of finite values and cuts it into at most ``bins`` bins.
+
+    Args:
+        values: finite numbers in any order; at least one.
+        holders: who stands behind each; see :func:`~replica.kinds.base.count_holders`.
+        bins: most bins.
+        min_holders: least holders behind a spike and behind a piece of the curve.
+    """
+    distinct, group, counts = np.unique(values, return_inverse=True, return_counts=True)
+    held = count_holders(group.reshape(-1), len(distinct), holders)
+    if _too_few(held, holders, min_holders):
+        return _blurred_range(distinct)
+    # A piece must hold enough people, not enough rows: scale by how many rows each person brings.
+    rows_per_holder = len(values) / max(1, len(np.unique(holders)) if holders is not None else len(values))
+    least = max(1, int(np.ceil(min_holders * rows_per_holder)))
+    spikes = _spikes(counts, held, min_holders)
+    knots_u, knots_v = _curve(distinct, counts, spikes, least)
+    return QuantileCode(knots_u, knots_v, _edges(knots_u, knots_v, min(bins, _max_bins(len(values), least))))
+
+
+def _max_bins(rows: int, least: int) -> int:
+    return max(1, rows // least)
+
+
+def _too_few(held: Ints, holders: Ints | None, min_holders: int) -> bool:
+    everyone = int(held.sum()) if holders is None else len(np.unique(holders))
+    return everyone < min_holders
+
+
+def _blurred_range(distinct: Floats) -> QuantileCode:
+    """Fewer people than may be told apart: only the order of magnitude is kept."""
+    low, high = float(distinct[0]), float(distinct[-1])
+    unit = 10.0 ** np.floor(np.log10(max(abs(low), abs(high), 1e-9)))
+    bounds = np.array([np.floor(low / unit) * unit, np.ceil(high / unit) * unit])
+    return QuantileCode(np.array([0.0, 1.0]), bounds, np.array([0.0, 1.0]))
+
+
+def _spikes(counts: Ints, held: Ints, min_holders: int) -> npt.NDArray[np.bool_]:
+    """Which of the distinct values may stand as they are."""
+    allowed = (held >= min_holders) & ((counts > 1) | (len(counts) <= 2))
+    if len(counts) <= _FEW_VALUES:
+        return allowed
+    window = 101
+    padded = np.pad(counts.astype(np.float64), window // 2, mode="edge")
+    around = np.convolve(padded, np.ones(window) / window, mode="valid")
+    return allowed & (counts >= _STANDS_OUT * around)
+
+
+def _curve(distinct: Floats, counts: Ints, spikes: npt.NDArray[np.bool_], least: int) -> tuple[Floats, Floats]:
+    """Places and values of the knots: two for each spike, several for each run of values between spikes."""
+    n = int(counts.sum())
+    starts = np.cumsum(counts) - counts
+    step = max(least, n // MAX_KNOTS, 1)
+    # A spike is a piece of its own; values between two spikes are one piece.
+    is_first = np.ones(len(distinct), dtype=bool)
+    is_first[1:] = spikes[1:] | spikes[:-1]
+    bounds = np.append(np.flatnonzero(is_first), len(distinct))
+    places, values = [np.zeros(0)], [np.zeros(0)]
+    for i, j in zip(bounds[:-1], bounds[1:], strict=True):
+        if spikes[i]:
+            inner, found = np.array([0, counts[i]]), np.repeat(distinct[i], 2)
+        else:
+            inner, found = _run(distinct[i:j], counts[i:j], least, step)
+        places.append(starts[i] + inner)
+        values.append(found)
+    return _complete(np.concatenate(places) / n, np.concatenate(values), distinct)
+
+
+def _run(run: Floats, counts: Ints, least: int, step: int) -> tuple[Ints, Floats]:
+    """Knots of a run of values none of which is a spike: places from the run's start, and values."""
+    cumulative = np.cumsum(counts)
+    total = int(cumulative[-1])
+    if total < least:
+        return np.zeros(0, np.int64), np.zeros(0)
+    inner = np.arange(step, total - step + 1, step)
+    at = np.searchsorted(cumulative, inner)
+    after = np.minimum(at + (cumulative[at] == inner), len(run) - 1)
+    low, high = _mean_of_first(run, counts, least), _mean_of_first(run[::-1], counts[::-1], least)
+    return (
+        np.concatenate([[0], inner, [total]]),
+        np.concatenate([[low], np.clip((run[at] + run[after]) / 2, low, high), [high]]),
+    )
+
+
+def _mean_of_first(run: Floats, counts: Ints, least: int) -> float:
+    """The mean of the first ``least`` rows of a run given as values and counts: an end that is nobody's own."""
+    before = np.cumsum(counts) - counts
+    taken = np.clip(least - before, 0, counts)
+    return float((run * taken).sum() / taken.sum())
+
+
+def _complete(places: Floats, values: Floats, distinct: Floats) -> tuple[Floats, Floats]:
+    """Lets the curve reach from 0 to 1, where runs too small to be kept left gaps."""
+    if len(places) == 0:
+        return np.array([0.0, 1.0]), np.repeat(float(np.median(distinct)), 2)
+    knots_u = np.concatenate([[0.0], places, [1.0]])
+    knots_v = np.concatenate([values[:1], values, values[-1:]])
+    return knots_u, np.maximum.accumulate(knots_v)
+
+
+def _edges(knots_u: Floats, knots_v: Floats, bins: int) -> Floats:
+    """Bounds of bins of about equal weight that never cut a spike."""
+    wanted = np.linspace(0, 1, bins + 1)
+    flat = (np.diff(knots_v) == 0) & (np.diff(knots_u) > 0)
+    low, high = knots_u[:-1][flat], knots_u[1:][flat]
+    if len(low):
+        # A bound inside a spike moves to its nearer end. Spikes that are heavy, or few, get bins of their own.
+        own = (high - low) >= (1 / bins if len(low) > bins else 0)
+        at = np.clip(np.searchsorted(low, wanted, side="right") - 1, 0, None)
+        inside = (wanted > low[at]) & (wanted < high[at])
+        nearer = np.where(wanted - low[at] < high[at] - wanted, low[at], high[at])
+        wanted = np.concatenate([np.where(inside, nearer, wanted), low[own], high[own]])
+    edges = np.unique(np.round(wanted, 12))
+    return edges[np.concatenate([[True], np.diff(edges) > 1e-9])]

@@ -1,0 +1,120 @@
+"""Everything that is known of a row before it is made: its owner, its place, the row before it.
+
+The rule behind it: a row's context is everything already there that it can be joined to. The same functions build the
+context of the source's rows when learning and of made-up rows when sampling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from replica.kinds.base import Codes, Span
+from replica.relations.layout import BlockKind, Layout
+
+Ints = npt.NDArray[np.int64]
+
+# Of the owner all is seen; of the owner's owners only what they are, not what else hangs on them.
+_SEEN_ABOVE: tuple[BlockKind, ...] = ("common", "order", "reference", "attribute", "family")
+_PLACES = 32
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """What a row sees of one table above it.
+
+    Attributes:
+        spans: the spans that are seen, each with one code more, for rows without that ancestor.
+        places: where they stand in the ancestor's codes.
+    """
+
+    spans: tuple[Span, ...]
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ContextSpec:
+    """What the context of a table's rows is made of.
+
+    Attributes:
+        ancestors: the owner first, then its owner, and so on.
+        place: True where rows have a place among those of their owner.
+        previous: the spans of the row before that are seen, each with one code more, for first rows.
+        previous_places: where they stand in a row's codes.
+    """
+
+    ancestors: tuple[Ancestor, ...]
+    place: bool
+    previous: tuple[Span, ...]
+    previous_places: tuple[int, ...]
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """All spans of the context, in their order."""
+        found = [span for ancestor in self.ancestors for span in ancestor.spans]
+        if self.place:
+            found += [Span("place", _PLACES, ordered=_PLACES), Span("rows left", _PLACES, ordered=_PLACES)]
+        return (*found, *self.previous)
+
+
+def see_ancestor(layout: Layout, *, nearest: bool) -> Ancestor:
+    """Chooses what is seen of a table above.
+
+    Args:
+        layout: what its rows are.
+        nearest: True for the owner itself.
+    """
+    blocks = layout.blocks if nearest else layout.of(*_SEEN_ABOVE)
+    places = [i for block in blocks if block.kind not in ("previous", "referenced") for i in range(block.start, block.stop)]
+    return Ancestor(tuple(_with_none(layout.spans[i]) for i in places), tuple(places))
+
+
+def see_previous(layout: Layout, places: Sequence[int]) -> tuple[Span, ...]:
+    """Returns spans of the row before, each with one code more for rows that are first."""
+    return tuple(_with_none(layout.spans[i]) for i in places)
+
+
+def _with_none(span: Span) -> Span:
+    return Span(span.name, span.cardinality + 1, ordered=span.ordered)
+
+
+def ancestor_codes(ancestor: Ancestor, codes: Codes, rows: Ints) -> Codes:
+    """Returns what rows see of an ancestor.
+
+    Args:
+        ancestor: what is seen.
+        codes: the codes of all rows of its table.
+        rows: number of each row's ancestor, negative for none.
+    """
+    none = np.array([span.cardinality - 1 for span in ancestor.spans], np.int32)
+    if not len(codes):
+        return np.broadcast_to(none, (len(rows), len(none))).copy()
+    found = codes[np.maximum(rows, 0)][:, list(ancestor.places)].astype(np.int32)
+    return np.where((rows < 0)[:, None], none, found).astype(np.int32)
+
+
+def place_codes(position: Ints, size: Ints) -> Codes:
+    """Returns the codes of a row's place among those of its owner and of how many follow: shape (rows, 2)."""
+    return np.stack([bucket(position), bucket(size - 1 - position)], axis=1)
+
+
+def bucket(numbers: Ints) -> npt.NDArray[np.int32]:
+    """Codes whole numbers: small ones by themselves, larger ones together in steps that grow."""
+    exact = 16
+    beyond = exact + np.floor(2 * np.log2(np.maximum(numbers, exact) / exact)).astype(np.int64)
+    return np.clip(np.where(numbers < exact, numbers, beyond), 0, _PLACES - 1).astype(np.int32)
+
+
+def previous_codes(spans: tuple[Span, ...], codes: Codes, is_first: npt.NDArray[np.bool_]) -> Codes:
+    """Returns what rows see of the row before.
+
+    Args:
+        spans: the spans that are seen.
+        codes: their codes in the row before; anything for first rows.
+        is_first: which rows are the first of their owner.
+    """
+    none = np.array([span.cardinality - 1 for span in spans], np.int32)
+    return np.where(is_first[:, None], none, codes).astype(np.int32)

@@ -1,0 +1,102 @@
+"""The schema as a graph: in which order tables can be made, and where cycles have to be broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+
+from replica.schema.model import ForeignKey
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order in which every table comes after the tables it points to, but for the deferred references.
+
+    Attributes:
+        generations: table ids in layers; a table's parents lie in earlier layers.
+        deferred: ids of references whose rows are assigned once both tables are made, because following them would
+            lead in a circle.
+        cycles: the tables of each circle, for show.
+    """
+
+    generations: tuple[tuple[str, ...], ...]
+    deferred: tuple[str, ...]
+    cycles: tuple[tuple[str, ...], ...]
+
+
+def order_tables(
+    tables: Iterable[str], keys: Sequence[ForeignKey], cost: Callable[[ForeignKey], float] | None = None
+) -> Order:
+    """Orders tables by their references, breaking circles where it costs least.
+
+    References from a table to itself do not count.
+
+    Args:
+        tables: ids of all tables.
+        keys: the references to follow.
+        cost: how much is lost by deferring a reference; by default a nullable one is cheap, the owner never chosen
+            is dear, so callers that know the data pass their own. Infinity keeps a reference whatever happens.
+    """
+    price = cost or (lambda key: float(len(key.columns)))
+    graph = nx.MultiDiGraph()
+    graph.add_nodes_from(sorted(tables))
+    known = set(graph)
+    for key in keys:
+        if not key.is_self and key.parent in known and key.child in known:
+            graph.add_edge(key.parent, key.child, key=key.id, price=price(key))
+    circles = sorted(tuple(sorted(part)) for part in nx.strongly_connected_components(graph) if len(part) > 1)
+    deferred: list[str] = []
+    while True:
+        parts = [part for part in nx.strongly_connected_components(graph) if len(part) > 1]
+        if not parts:
+            break
+        for part in parts:
+            edges = graph.subgraph(part).edges(keys=True, data=True)
+            parent, child, key_id, _ = min(edges, key=lambda edge: (edge[3]["price"], edge[2]))
+            graph.remove_edge(parent, child, key=key_id)
+            deferred.append(key_id)
+    # networkx raises on a circle only while it is iterated, so the layers are made solid here.
+    layers = tuple(tuple(sorted(layer)) for layer in nx.topological_generations(nx.DiGraph(graph)))
+    return Order(layers, tuple(sorted(deferred)), tuple(circles))
+
+
+def nullable_cost(nullable: Callable[[str, str], bool]) -> Callable[[ForeignKey], float]:
+    """Returns a cost that prefers to break circles at references that may be null, then at simple ones.
+
+    Args:
+        nullable: tells of a table id and a column name whether the column may be null.
+    """
+
+    def cost(key: ForeignKey) -> float:
+        may_be_null = any(nullable(key.child, column) for column in key.columns)
+        return (0.0 if may_be_null else 10.0) + len(key.columns)
+
+    return cost
+
+
+def paths_to(start: str, goal: str, keys: Iterable[ForeignKey]) -> tuple[ForeignKey, ...] | None:
+    """Returns the shortest way from a child table up to an ancestor; None where there is none.
+
+    Args:
+        start: id of the table to start from.
+        goal: id of the table to reach.
+        keys: the references that may be followed, from child to parent.
+    """
+    graph = nx.DiGraph()
+    best: dict[tuple[str, str], ForeignKey] = {}
+    for key in sorted(keys, key=lambda key: key.id):
+        if not key.is_self:
+            best.setdefault((key.child, key.parent), key)
+            graph.add_edge(key.child, key.parent)
+    if start not in graph or goal not in graph or not nx.has_path(graph, start, goal):
+        return () if start == goal else None
+    steps = nx.shortest_path(graph, start, goal)
+    return tuple(best[child, parent] for child, parent in zip(steps, steps[1:], strict=False))
+
+
+def descendants(table: str, keys: Iterable[ForeignKey]) -> frozenset[str]:
+    """Returns the tables that point to a table, directly or through others."""
+    graph = nx.DiGraph((key.parent, key.child) for key in keys if not key.is_self)
+    return frozenset(nx.descendants(graph, table)) if table in graph else frozenset()

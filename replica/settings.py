@@ -1,0 +1,74 @@
+"""What a user may set for a run; the same names in Python and on the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from replica.errors import SettingsError, UnknownNameError
+from replica.generators import DEFAULT_GENERATOR, GENERATORS
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a run.
+
+    Attributes:
+        seed: the same seed gives the same database, whatever the number of workers.
+        workers: how many processes and connections to use; None for the number of processors.
+        generator: the family of generators where the schema map names none.
+        scale: how many times as many rows as the source has; lookups keep theirs.
+        rows: exact numbers of rows, by table.
+        include: only these tables get rows, with the tables they need; all when empty.
+        exclude: these tables get no rows, nor those that need them.
+        min_holders: least number of persons behind a value of private tables that is kept as it is.
+        fit_rows: most rows of one table to learn from; larger tables are learned from whole families.
+        max_minutes: stop learning after about this long; None for no limit.
+        effort: 1.0 for the usual number of passes over the rows; less for a quicker, rougher fit.
+        map_path: the schema map; None to draft one in memory.
+        replace: replace a target that is not empty.
+    """
+
+    seed: int = 0
+    workers: int | None = None
+    generator: str = DEFAULT_GENERATOR
+    scale: float = 1.0
+    rows: Mapping[str, int] = field(default_factory=dict)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    min_holders: int = 10
+    fit_rows: int = 400_000
+    max_minutes: float | None = None
+    effort: float = 1.0
+    map_path: Path | None = None
+    replace: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks single values; whether they fit a schema is for the plan to say.
+
+        Raises:
+            SettingsError: a value is out of range, or a name is unknown.
+        """
+        if self.generator not in GENERATORS:
+            raise UnknownNameError("generator", self.generator, GENERATORS)
+        if not 0 < self.scale <= 10_000:
+            raise SettingsError(f"scale {self.scale:g} is out of range: give a number above 0, up to 10000")
+        for name, wanted in (("workers", self.workers), ("max minutes", self.max_minutes), ("effort", self.effort)):
+            if wanted is not None and wanted <= 0:
+                raise SettingsError(f"{name} must be above 0, however: {wanted:g}")
+        for name, least, given in (("min holders", 1, self.min_holders), ("fit rows", 100, self.fit_rows)):
+            if given < least:
+                raise SettingsError(f"{name} must be at least {least}, however: {given}")
+        for table, count in self.rows.items():
+            if count < 0:
+                raise SettingsError(f"--rows {table}={count}: a number of rows cannot be negative")
+
+    @property
+    def processes(self) -> int:
+        """How many processes and connections to use."""
+        if self.workers is not None:
+            return self.workers
+        # Of the processors that this process may use, which a container limits.
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
