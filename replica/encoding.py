@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -32,6 +33,7 @@ _KEPT_FAMILY = 5
 _COMMON_LEVELS = 1
 _REFERENCE_LEVELS = 2
 _MAX_DEPTH = 32
+_FEWEST_APART = 10
 _MOMENTS = frozenset({"date", "timestamp", "timestamptz"})
 
 
@@ -105,7 +107,7 @@ def encode_tables(plan: Plan, sources: Mapping[str, SourceTable], seed: int) -> 
     # A family is summed up with all that hangs on its members, so children come before their owners.
     for table in reversed(plan.tables):
         draft = drafts[table.id]
-        _encode_fan_outs(plan, draft)
+        _encode_fan_outs(plan, draft, drafts)
         for key in plan.children(table.id):
             child = drafts[key.child]
             if child.plan.owner is not None and child.plan.owner.id == key.id:
@@ -135,6 +137,56 @@ def _is_kept(plan: Plan, draft: _Draft) -> bool:
 def _owns(plan: Plan, key: ForeignKey) -> bool:
     owner = plan.by_id[key.child].owner
     return owner is not None and owner.id == key.id
+
+
+def references_apart(source: SourceTable) -> tuple[tuple[str, str], ...]:
+    """Returns pairs of references that never point to one row; the row itself stands as an empty name."""
+    table = source.plan
+    keys = [*([table.owner] if table.owner else []), *(reference.key for reference in table.references)]
+    found = []
+    for i, key in enumerate(keys):
+        rows = source.parents[key.id]
+        if key.is_self and not (rows == np.arange(len(rows))).any():
+            found.append((key.id, ""))
+        for other in keys[i + 1 :]:
+            both = (rows >= 0) & (source.parents[other.id] >= 0)
+            alike = other.parent == key.parent and other.parent_columns == key.parent_columns
+            if alike and both.sum() >= _FEWEST_APART and not (rows == source.parents[other.id])[both].any():
+                found.append((key.id, other.id))
+    return tuple(found)
+
+
+def is_same_person(plan: Plan, source: SourceTable, sources: Mapping[str, SourceTable]) -> bool:
+    """True where a table's names or addresses are those of the person that its rows belong to."""
+    table = source.plan
+    if not table.holder_path or source.holders is None:
+        return False
+    person = sources[table.holder_path[-1].parent]
+    rows = np.minimum(source.holders, max(0, len(person) - 1))
+    if not len(person):
+        return False
+    for column in table.by("kind"):
+        texts = _comparable(person, column.kind)
+        if texts is None or not len(source):
+            continue
+        own = source.column(column.name).to_pylist()
+        hits = [a is not None and a == texts[row] for a, row in zip(own, rows.tolist(), strict=True)]
+        if np.mean(hits) >= 0.5:
+            return True
+    single = len(table.holder_path) == 1 and _cap(table.holder_path[0], source) == 1
+    return single and any(column.kind in ("username", "email") for column in table.by("kind"))
+
+
+def _comparable(person: SourceTable, kind: str | None) -> list[str | None] | None:
+    """The person's own values of a class of personal data; full names are put together where there are only parts."""
+    by_kind = {column.kind: column.name for column in person.plan.by("kind")}
+    if kind in by_kind and kind in ("full_name", "first_name", "last_name", "email", "username", "phone"):
+        values: list[str | None] = person.column(by_kind[kind]).to_pylist()
+        return values
+    if kind == "full_name" and {"first_name", "last_name"} <= set(by_kind):
+        first, last = (person.column(by_kind[part]).to_pylist() for part in ("first_name", "last_name"))
+        return [f"{a} {b}" for a, b in zip(first, last, strict=True)]
+    return None
 
 
 def _encode_columns(plan: Plan, draft: _Draft, seed: int) -> None:
@@ -262,8 +314,8 @@ def _encode_order(plan: Plan, draft: _Draft, drafts: Mapping[str, _Draft]) -> No
 
 
 def _anchors(draft: _Draft, owner: _Draft, measure: Measure) -> dict[str, Ints]:
-    """Moments of the owner that first values may be counted from."""
-    if measure == "number":
+    """Moments of the owner that first values may be counted from; their years, where the values are years."""
+    if measure == "number" and not _are_years(draft):
         return {}
     found = {}
     rows = np.maximum(draft.source.owner, 0)
@@ -271,9 +323,22 @@ def _anchors(draft: _Draft, owner: _Draft, measure: Measure) -> dict[str, Ints]:
         family = column.column.type.family
         if family in _MOMENTS and len(owner.source) and not is_null(owner.source.column(column.name)).any():
             numbers = order_numbers(owner.source.column(column.name))[rows]
-            found[column.name] = _in_units(numbers, family, "date" if measure == "date" else "timestamp")
+            found[column.name] = in_measure(numbers, family, measure)
     # Rows without an owner have nothing to be counted from.
     return found if (draft.source.owner >= 0).all() else {}
+
+
+def _are_years(draft: _Draft) -> bool:
+    values = order_numbers(draft.source.column(draft.plan.order or ""))
+    return len(values) > 0 and bool(((values > 1800) & (values < 2200)).all())
+
+
+def in_measure(numbers: Ints, family: str, measure: Measure) -> Ints:
+    """Turns a moment of the owner, in its own units, into what the order of its rows is measured in."""
+    if measure != "number":
+        return _in_units(numbers, family, measure)
+    days = _in_units(numbers, family, "date")
+    return days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
 
 
 def _encode_period_end(plan: Plan, draft: _Draft, column: ColumnPlan, starts: Ints) -> None:
@@ -311,7 +376,7 @@ def _encode_reference(
 ) -> None:
     """Learns which rows a reference points to: each row of a kept parent, or clusters of its rows."""
     key, source = reference.key, draft.source
-    if draft.plan.role == "lookup" or (reference.implied_by and _always_implied(draft, reference)):
+    if copies_reference(draft.kept, drafts[key.parent].kept) or (reference.implied_by and _always_implied(draft, reference)):
         return
     parent = drafts[key.parent]
     rows = source.parents[key.id]
@@ -340,6 +405,11 @@ def _encode_reference(
     if depths is not None:
         draft.parts["depth", key.id] = (code.depth_spans, depths[:, None].astype(np.int32))
     draft.parts["reference", key.id] = (code.spans, codes)
+
+
+def copies_reference(child_kept: bool, parent_kept: bool) -> bool:
+    """True for a reference from a row that is kept to one that is kept: it stays as it is."""
+    return child_kept and parent_kept
 
 
 def _always_implied(draft: _Draft, reference: ReferencePlan) -> bool:
@@ -399,7 +469,7 @@ def _depths(rows: Ints) -> Ints | None:
     return depth if (depth >= 0).all() else None
 
 
-def _encode_fan_outs(plan: Plan, draft: _Draft) -> None:
+def _encode_fan_outs(plan: Plan, draft: _Draft, drafts: Mapping[str, _Draft]) -> None:
     """Learns how many children rows have, for every reference that is not decided by the children themselves."""
     if len(draft.source) == 0:
         return
@@ -408,17 +478,32 @@ def _encode_fan_outs(plan: Plan, draft: _Draft) -> None:
         if draft.kept and not owns and not key.is_self:
             continue
         counts = draft.source.fan_outs[key.id]
-        fitted = fit_fan_out(key.id, counts, cap=_cap(plan, key), min_holders=_least(plan, draft))
+        fitted = fit_fan_out(key.id, counts, cap=_cap(key, drafts[key.child].source), min_holders=_least(plan, draft))
         draft.fan_outs[key.id] = fitted
         if draft.plan.role != "lookup" or owns:
             draft.parts["fanout", key.id] = (fitted.spans, fitted.encode(counts))
 
 
-def _cap(plan: Plan, key: ForeignKey) -> int | None:
-    """One child at most where the reference is a key of the child."""
-    uniques = plan.by_id[key.child].table.uniques
-    alone = any(set(unique.columns) <= set(key.columns) and not unique.predicate and not unique.expressions for unique in uniques)
-    return 1 if alone else None
+def _cap(key: ForeignKey, child: SourceTable) -> int | None:
+    """Most children that a key of the child leaves room for: one, or as many as the rest of the key has values."""
+    caps = []
+    for unique in child.plan.table.uniques:
+        rest = [name for name in unique.columns if name not in key.columns]
+        if unique.predicate or unique.expressions or not set(key.columns) & set(unique.columns):
+            continue
+        if set(key.columns) <= set(unique.columns) or not rest:
+            sizes = [_values_of(child, name) for name in rest]
+            if all(size is not None for size in sizes):
+                caps.append(math.prod(size for size in sizes if size is not None))
+    return min(caps, default=None)
+
+
+def _values_of(child: SourceTable, name: str) -> int | None:
+    """How many values a column has to choose from; None where there is no limit to speak of."""
+    column = next(found for found in child.plan.columns if found.name == name)
+    if column.producer == "kind" and column.kind == "category":
+        return max(1, len(child.column(name).unique().drop_null()))
+    return None
 
 
 def _encode_family(plan: Plan, draft: _Draft, child: _Draft, key: ForeignKey, seed: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from replica.conditioning import context_spec, observe, source_context
 from replica.databases.base import Ddl, Snapshot
-from replica.encoding import EncodedTable, encode_tables
+from replica.encoding import EncodedTable, encode_tables, is_same_person, references_apart
 from replica.errors import FitError
 from replica.fitted import FittedReplica, FittedTable
 from replica.generators import generator_named
@@ -92,7 +92,15 @@ def fit(snapshot: Snapshot, plan: Plan, ddl: Ddl, settings: Settings, report: Re
     ]
     models = _run(jobs, settings, report)
     tables = {
-        table.id: _fitted(plan, table, encoded[table.id], layouts[table.id], specs[table.id], models.get(table.id))
+        table.id: _fitted(
+            plan,
+            encoded[table.id],
+            layouts[table.id],
+            specs[table.id],
+            models.get(table.id),
+            same_person=is_same_person(plan, sources[table.id], sources),
+            kept=lambda name: encoded[name].kept is not None,
+        )
         for table in plan.tables
     }
     return FittedReplica(plan, ddl, tables)
@@ -179,13 +187,21 @@ def fit_job(job: _Job) -> TableGenerator:
 
 
 def _fitted(
-    plan: Plan, table: TablePlan, encoded: EncodedTable, layout: Layout, spec: ContextSpec, model: TableGenerator | None
+    plan: Plan,
+    encoded: EncodedTable,
+    layout: Layout,
+    spec: ContextSpec,
+    model: TableGenerator | None,
+    *,
+    same_person: bool,
+    kept: Callable[[str], bool],
 ) -> FittedTable:
     source = encoded.source
+    table = source.plan
     copied = {
         reference.key.id: source.parents[reference.key.id]
         for reference in table.references
-        if table.role == "lookup"
+        if kept(reference.key.child) and kept(reference.key.parent)
     }
     return FittedTable(
         rows=source.total,
@@ -195,12 +211,14 @@ def _fitted(
         kinds=encoded.kinds,
         relative=encoded.relative,
         period_ends=encoded.period_ends,
-        keys={column.name: _key_maker(plan.schema, table, column.name) for column in table.by("key")},
+        keys=_key_makers(plan.schema, table),
         sequence=encoded.sequence,
         fan_outs=encoded.fan_outs,
         families=encoded.families,
         references=encoded.references,
         kept=encoded.kept,
+        apart=references_apart(source),
+        same_person=same_person,
         copied=copied,
         generator=model,
     )
@@ -212,6 +230,13 @@ def _orphans(source: SourceTable) -> int:
         return 0
     share = float(np.mean(source.owner < 0))
     return round(share * source.total)
+
+
+def _key_makers(schema: Schema, table: TablePlan) -> dict[str, KeyMaker]:
+    """What makes the keys of new rows; a lookup keeps those it has."""
+    if table.role == "lookup":
+        return {}
+    return {column.name: _key_maker(schema, table, column.name) for column in table.by("key")}
 
 
 def _key_maker(schema: Schema, table: TablePlan, name: str) -> KeyMaker:

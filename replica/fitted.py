@@ -119,7 +119,9 @@ class FittedTable:
         references: which rows references point to, by reference of this table.
         kept: for small public tables whose rows are kept as such, the codes of what their children have in common;
             shape (source rows, spans of the ``common`` blocks). None otherwise.
-        copied: for lookups, the number of the row that each reference points to, by reference; -1 for null.
+        apart: pairs of references of this table that never point to one row, the table itself standing for "".
+        same_person: True where personal data are those of the person that the row belongs to.
+        copied: for references from kept rows to kept rows, the number of the row pointed to, by reference; -1 for null.
         generator: the fitted model; None where there is nothing to draw.
     """
 
@@ -136,6 +138,8 @@ class FittedTable:
     families: Mapping[str, FamilyCode]
     references: Mapping[str, ReferenceCode]
     kept: Codes | None
+    apart: tuple[tuple[str, str], ...]
+    same_person: bool
     copied: Mapping[str, npt.NDArray[np.int64]]
     generator: TableGenerator | None
 

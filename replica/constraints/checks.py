@@ -98,7 +98,9 @@ def _evaluate(node: exp.Expression, columns: Columns, n: int) -> _Value:
     handler = _HANDLERS.get(type(node))
     if handler is None:
         raise NotReadableError(f"{type(node).__name__} in {node.sql()}")
-    return handler(node, columns, n)
+    found = handler(node, columns, n)
+    # Newer versions of the parser mark "IS NOT" on the node itself, older ones wrap it in a Not.
+    return _Value(~found.data.astype(bool), found.null) if node.args.get("negate") else found
 
 
 def _column(node: exp.Expression, columns: Columns, n: int) -> _Value:  # noqa: ARG001 - a handler

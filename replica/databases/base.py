@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import pyarrow as pa
 
@@ -105,7 +105,7 @@ class Snapshot(Protocol):
             table: the table; rows of tables that inherit from it are not read.
             columns: how to read each column.
             sample: which families to keep; all when None.
-            limit: about how many rows to read at most, taken from all over the table.
+            limit: about how many rows to read, taken from all over the table; twice as many at most.
 
         Raises:
             PrivilegeError: the user may not read the table.
@@ -123,6 +123,9 @@ class Snapshot(Protocol):
 
 class Staging(Protocol):
     """A database being built, which nobody sees before :meth:`publish`."""
+
+    way: ClassVar[str]
+    """How it is published, for the report."""
 
     def execute(self, statements: Sequence[Statement]) -> None:
         """Runs the statements of a dump in their order, several at a time where that is safe."""

@@ -11,6 +11,7 @@ from replica.inference.personal import guess_personal, is_credential, words_of
 from replica.inference.sampling import TableSample
 from replica.kinds import kind_of_type
 from replica.kinds.code import find_patterns
+from replica.kinds.personal import made_up_class
 from replica.schema.model import Column, Schema, Table
 from replica.schema.schema_map import ColumnMap, Role
 
@@ -18,12 +19,6 @@ _CATEGORY_VALUES = 2000
 _TEXT_WORDS = 4
 _LONG_TEXT_WORDS = 6
 _ONE_WORD = 1.5
-_MADE_UP = {
-    "city": re.compile(r"(.*_)?(city|town|locality|suburb|municipality|ort|ville|ciudad)"),
-    "region": re.compile(r"(.*_)?(state|region|province|county|district|canton|bundesland)(_name)?"),
-    "country": re.compile(r"(.*_)?country(_name)?"),
-    "job_title": re.compile(r"(.*_)?(title|job|job_title|position|occupation|profession|role)"),
-}
 _TSVECTOR = re.compile(r"tsvector_update_trigger\('(?P<column>[^']+)', '(?P<config>[^']+)', (?P<sources>.+)\)")
 
 Guess = tuple[ColumnMap, str | None]
@@ -150,18 +145,13 @@ def _shape_of_text(
         return "text", "long texts; they are written anew"
     if not guess.private:
         return "label", f"{distinct} labels of {n}; kept, since the table is about nobody"
-    if (made_up := _made_up(words_of(column.name))) is not None:
+    if (made_up := made_up_class(words_of(column.name))) is not None:
         return made_up, "too few share its values; made up"
     if _is_code(texts):
         return "code", "its values follow a pattern"
     if unique:
         return "code", None
     return ("word" if words < _ONE_WORD else "text"), None
-
-
-def _made_up(name: str) -> str | None:
-    """What fills a column whose own values too few people share, going by its name."""
-    return next((kind for kind, pattern in _MADE_UP.items() if pattern.fullmatch(name)), None)
 
 
 def _is_category(counts: Counter[str], n: int, *, private: bool) -> bool:

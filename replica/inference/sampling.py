@@ -89,4 +89,4 @@ def sample_table(snapshot: Snapshot, table: Table) -> TableSample:
         for column in table.columns
     }
     data = snapshot.read(table, columns, limit=SAMPLE_ROWS)
-    return TableSample(table, data, complete=data.num_rows < SAMPLE_ROWS)
+    return TableSample(table, data, complete=table.row_estimate <= SAMPLE_ROWS and data.num_rows < 2 * SAMPLE_ROWS)

@@ -71,6 +71,7 @@ class People:
         sex: per row 0 (unknown), 1 (male) or 2 (female).
         place: per row, where in ``locales`` its names and addresses come from.
         locales: locales as Faker names them, such as ``de_DE``.
+        total: how many persons there are; a few need no large pools of names.
     """
 
     numbers: npt.NDArray[np.int64]
@@ -78,6 +79,7 @@ class People:
     sex: npt.NDArray[np.int8]
     place: npt.NDArray[np.int16]
     locales: tuple[str, ...]
+    total: int = 10_000
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -12,19 +13,22 @@ import pyarrow.compute as pc
 
 from replica.databases.base import Reading
 from replica.kinds.base import Codes, ColumnData, Rows, Span, count_holders, is_null
+from replica.kinds.personal import PersonalKind, made_up_class
 from replica.schema.model import Column
 
 # Longer lists become two spans, a group and a place within it, so that no softmax gets too wide.
 _ONE_SPAN = 320
 _GROUP = 128
+# Where fewer values than this share may be kept, the rest is made up.
+_ENOUGH = 0.8
 
 
 @dataclass(frozen=True)
 class CategoricalKind:
     """A value out of a list, the commonest first; values that too few people hold are left out of it.
 
-    A code of its own stands for all that was left out. Decoding fills it from the values that were kept, since
-    anything else would tell that something rare was there.
+    A code of its own stands for all that was left out. Where that is little, decoding fills it from the values that
+    were kept; otherwise, for text, with made-up values, so that the kept ones do not become commoner than they are.
 
     Attributes:
         name: the column's name.
@@ -33,6 +37,7 @@ class CategoricalKind:
         weights: how often each occurs, as a share of all kept; shape (values,).
         rare: True where a code stands for values left out.
         nulls: True where a code stands for null.
+        filler: what makes values in place of those left out; None to take kept ones.
     """
 
     name: str
@@ -41,6 +46,7 @@ class CategoricalKind:
     weights: npt.NDArray[np.float64]
     rare: bool
     nulls: bool
+    filler: PersonalKind | None = None
 
     reading: ClassVar[Reading] = "value"
 
@@ -50,7 +56,7 @@ class CategoricalKind:
         return column.type.family not in ("bytes",)
 
     @classmethod
-    def fit(cls, data: ColumnData, rng: np.random.Generator) -> Self:  # noqa: ARG003 - part of the protocol
+    def fit(cls, data: ColumnData, rng: np.random.Generator) -> Self:
         """See :meth:`replica.kinds.base.Kind.fit`."""
         null = is_null(data.values)
         present = _text(data.values).filter(pa.array(~null)).dictionary_encode()
@@ -71,6 +77,7 @@ class CategoricalKind:
             weights=counts[kept] / total if total else np.zeros(0),
             rare=len(kept) < len(counts),
             nulls=bool(null.any()),
+            filler=_filler(data, total < _ENOUGH * counts.sum(), rng),
         )
 
     @property
@@ -93,13 +100,25 @@ class CategoricalKind:
     def decode(self, codes: Codes, rows: Rows) -> pa.Array:
         """See :meth:`replica.kinds.base.Kind.decode`."""
         code = joined_codes(codes, self._codes)
-        if not self.values:
-            return _typed(pa.nulls(len(code), pa.string()), self.family)
         null = self.nulls & (code == len(self.values) + self.rare)
         rare = (code >= len(self.values)) & ~null
+        if self.filler is not None:
+            made_up = self.filler.decode(np.ones((len(code), 1), np.int32), rows)
+            kept = pa.array(self.values, pa.string()).take(pa.array(np.where(null | rare, 0, code), mask=null | rare))
+            return pc.if_else(pa.array(rare), made_up, kept)
+        if not self.values:
+            return _typed(pa.nulls(len(code), pa.string()), self.family)
         code = np.where(rare, rows.rng.choice(len(self.values), len(code), p=self.weights), code)
         places = pa.array(np.where(null, 0, code), mask=null)
         return _typed(pa.array(self.values, pa.string()).take(places), self.family)
+
+
+def _filler(data: ColumnData, too_few: bool, rng: np.random.Generator) -> PersonalKind | None:
+    """What stands in for values of a text that were left out, where that is many of them."""
+    if not too_few or data.column.type.family != "text":
+        return None
+    name = made_up_class(re.sub(r"[^a-z0-9]+", "_", data.column.name.lower())) or "word"
+    return PersonalKind.fit(replace(data, options={"class": name}), rng)
 
 
 def two_spans(name: str, size: int) -> tuple[Span, ...]:

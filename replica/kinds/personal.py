@@ -8,6 +8,7 @@ has any.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -29,7 +30,8 @@ from replica.schema.model import Column
 Texts = npt.NDArray[np.str_]
 Maker = Callable[[Rows, "PersonalKind"], Texts]
 
-_POOL = 4096
+# Values per pool, for many persons and for few.
+_POOL, _SMALL_POOL, _FEW = 4096, 512, 5_000
 _SAMPLE = 2000
 _DOMAINS = np.array(["example.com", "example.org", "example.net"])
 _MALE, _FEMALE = 1, 2
@@ -143,19 +145,20 @@ def _style(kind: str, texts: list[str]) -> str:
 
 
 @lru_cache(maxsize=512)
-def pool(locale: str, method: str) -> Texts:
-    """Returns values that Faker makes: some thousands, always the same ones.
+def pool(locale: str, method: str, size: int = _POOL) -> Texts:
+    """Returns values that Faker makes, always the same ones.
 
     Args:
         locale: Faker's locale; the values of ``en_US`` stand in where it does not have the method.
         method: the method of ``Faker``, as in ``last_name``.
+        size: how many.
     """
     maker = Faker(locale)
     if not hasattr(maker, method):
         maker = Faker("en_US")
     maker.seed_instance(20_240_229)
     make = getattr(maker, method)
-    return np.array([str(make()).replace("\n", ", ") for _ in range(_POOL)])
+    return np.array([str(make()).replace("\n", ", ") for _ in range(size)])
 
 
 def pick(people: People, method: str, what: str) -> Texts:
@@ -168,12 +171,13 @@ def pick(people: People, method: str, what: str) -> Texts:
     """
     salt = people.salt + sum(ord(letter) * 31**i for i, letter in enumerate(what)) % 2**31
     words = scramble(people.numbers.astype(np.uint64), salt)
-    places = (words % np.uint64(_POOL)).astype(np.int64)
+    size = _SMALL_POOL if people.total < _FEW else _POOL
+    places = (words % np.uint64(size)).astype(np.int64)
     found = np.full(len(places), "", dtype=object)
     for place, locale in enumerate(people.locales):
         here = people.place == place
         if here.any():
-            found[here] = pool(locale, method)[places[here]]
+            found[here] = pool(locale, method, size)[places[here]]
     return found.astype(np.str_)
 
 
@@ -306,6 +310,23 @@ IDENTIFYING: Final = frozenset(PERSONAL) - {"city", "region", "country", "job_ti
 """The classes that point to a person; the others only fill in where the source's own values may not be kept."""
 
 
+_BY_NAME: Final = {
+    "city": re.compile(r"(.*_)?(city|town|locality|suburb|municipality|ort|ville|ciudad)"),
+    "region": re.compile(r"(.*_)?(state|region|province|county|district|canton|bundesland)(_name)?"),
+    "country": re.compile(r"(.*_)?country(_name)?"),
+    "job_title": re.compile(r"(.*_)?(title|job|job_title|position|occupation|profession)"),
+}
+
+
+def made_up_class(name: str) -> str | None:
+    """Returns the class of made-up values that suits a column whose own values too few people share, by its name.
+
+    Args:
+        name: the column's name in lower case, its words joined by underscores.
+    """
+    return next((kind for kind, pattern in _BY_NAME.items() if pattern.fullmatch(name)), None)
+
+
 def sexes(labels: list[str | None]) -> npt.NDArray[np.int8]:
     """Reads the labels of a column of sexes: 1 male, 2 female, 0 anything else; shape (labels,)."""
     male = {"m", "male", "man", "mr", "mr.", "h", "homme", "hombre", "mann", "herr", "boy", "1"}
@@ -325,7 +346,8 @@ def _locale_by_country() -> dict[str, str]:
     by_code: dict[str, str] = {}
     for locale in sorted(AVAILABLE_LOCALES):
         code = locale.partition("_")[2]
-        if len(code) == 2 and _is_latin(locale):
+        # Quebec is no country, and Faker warns about its locale.
+        if len(code) == 2 and code != "QC" and _is_latin(locale):
             by_code.setdefault(code, preferred.get(code, locale))
     found = {code.lower(): locale for code, locale in by_code.items()}
     for country in Provider.countries:
@@ -352,7 +374,7 @@ def guess_locale(names: list[str]) -> str:
     wanted = Counter(name.strip().lower() for name in names if name)
     best, best_share = "en_US", 0.0
     for locale in ("en_US", "de_DE", "fr_FR", "es_ES", "it_IT", "nl_NL", "pl_PL", "pt_BR", "sv_SE", "no_NO", "da_DK"):
-        known = {name.lower() for method in ("first_name", "last_name") for name in pool(locale, method).tolist()}
+        known = {name.lower() for method in ("first_name", "last_name") for name in pool(locale, method, _SMALL_POOL).tolist()}
         share = sum(count for name, count in wanted.items() if name in known) / max(1, wanted.total())
         # A small lead is chance: English names are known to many locales.
         if share > best_share + 0.05:

@@ -79,7 +79,8 @@ class PostgresSnapshot:
         if sample is not None:
             query += f" WHERE {_family_condition(sample)}"
         if limit is not None:
-            query += f" LIMIT {limit}"
+            # The share gives this many only on average, and the estimate may be old.
+            query += f" LIMIT {2 * limit}"
         data = self._fetch(query, f"reading {table.id}")
         arrays = [_canonical(data.column(i), column, columns[column.name]) for i, column in enumerate(found)]
         if not arrays:
@@ -138,10 +139,13 @@ def _only(table: Table) -> str:
 
 
 def _scatter(table: Table, limit: int | None) -> str:
-    """Takes pages from all over a table that is much larger than what is wanted of it."""
-    if limit is None or table.row_estimate <= 4 * limit or table.kind == "foreign":
+    """Takes pages from all over a table that is larger than what is wanted of it.
+
+    The share is what the limit asks for and no more: a limit on top of a larger share would prefer the first pages.
+    """
+    if limit is None or table.row_estimate <= limit or table.kind == "foreign":
         return ""
-    percent = min(100.0, 200.0 * limit / table.row_estimate)
+    percent = min(100.0, 100.0 * limit / table.row_estimate)
     return f" TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE (0)"
 
 

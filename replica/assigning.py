@@ -1,0 +1,172 @@
+"""Finding the rows that made-up rows point to: gathering wishes, capacities and rules for ``relations/references``."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from replica.errors import UnsatisfiableError
+from replica.kinds.categorical import joined_codes
+from replica.made import MadeDatabase, MadeTable
+from replica.plan import ReferencePlan, TablePlan
+from replica.relations.joins import NULL, UNKNOWN, group_numbers, row_numbers
+from replica.relations.references import Children, Parents, assign, levels_without_gaps, spread_over_kept
+from replica.schema.model import ForeignKey
+from replica.seeds import stream
+
+Ints = npt.NDArray[np.int64]
+
+
+class Assigner:
+    """Assigns the references of made-up tables, each once.
+
+    Args:
+        database: the tables.
+    """
+
+    def __init__(self, database: MadeDatabase) -> None:
+        self.database = database
+        database.assign = self.assign
+
+    def assign(self, made: MadeTable, reference: ReferencePlan) -> None:
+        """Finds the row that each row points to."""
+        key = reference.key
+        if key.id in made.parents:
+            return
+        n, parent = len(made), self.database.tables[key.parent]
+        if key.id in made.fitted.copied:
+            made.parents[key.id] = _copied(made.fitted.copied[key.id], n, len(parent), is_self=key.is_self)
+            return
+        made.parents[key.id] = np.full(n, NULL)
+        code = made.fitted.references.get(key.id)
+        if code is None or n == 0 or len(parent) == 0:
+            return
+        wish = made.codes[:, made.fitted.layout.places("reference", key.id)].astype(np.int64)
+        rows = self._rows_to_assign(made, reference, wish)
+        if not len(rows):
+            return
+        if not reference.free:
+            made.parents[key.id] = self._looked_up(made, reference)
+            return
+        chosen = self._choose(made, parent, reference, wish, rows)
+        made.parents[key.id][rows] = chosen
+
+    def _rows_to_assign(self, made: MadeTable, reference: ReferencePlan, wish: Ints) -> Ints:
+        """Rows whose reference is not null and not decided by a wider one."""
+        code = made.fitted.references[reference.key.id]
+        if code.tree:
+            depth = made.codes[:, made.fitted.layout.places("depth", code.name)].astype(np.int64)[:, 0]
+            there = levels_without_gaps(depth) > 0
+        elif code.rows is not None:
+            there = joined_codes(wish.astype(np.int32), code.rows + code.nulls) < code.rows
+        else:
+            there = wish[:, 0] < code.sizes[0]
+        if not any(made.plan.table.by_name[column].nullable for column in reference.free):
+            there[:] = True if not code.tree else there
+        if reference.implied_by is not None:
+            there &= made.parents[reference.implied_by] == NULL
+        return np.flatnonzero(there)
+
+    def _looked_up(self, made: MadeTable, reference: ReferencePlan) -> Ints:
+        """A reference all of whose columns something else fills: the row that they name."""
+        key, table = reference.key, made.plan.id
+        children = [self.database.column(table, name) for name in key.columns]
+        found = row_numbers(children, [self.database.column(key.parent, name) for name in key.parent_columns])
+        if (found == UNKNOWN).any():
+            share = float(np.mean(found == UNKNOWN))
+            raise UnsatisfiableError(
+                f"reference {key.id}: {share:.1%} of the rows name no row of {key.parent}, since other references fill"
+                " its columns; make it the owner in the schema map"
+            )
+        return found
+
+    def _choose(
+        self, made: MadeTable, parent: MadeTable, reference: ReferencePlan, wish: Ints, rows: Ints
+    ) -> Ints:
+        key, code = reference.key, made.fitted.references[reference.key.id]
+        rng = stream(self.database.seed, "assign", key.id)
+        blocks, parent_blocks = self._blocks(made, parent, reference, rows)
+        groups = [group[rows] for group in self._unique_groups(made, key)]
+        forbidden = [other[rows] for other in self._forbidden(made, key)]
+        may_be_null = any(made.plan.table.by_name[column].nullable for column in reference.free)
+        if code.rows is not None:
+            places = joined_codes(wish[rows].astype(np.int32), code.rows + code.nulls)
+            wished = spread_over_kept(np.minimum(places, code.rows - 1).astype(np.int64), code.rows, len(parent), rng)
+            children = Children(wished[:, None], blocks, groups, forbidden, may_be_null)
+            # Kept rows get as many children as wish for them, at least one where others than the wished may be needed.
+            capacity = np.maximum(np.bincount(wished, minlength=len(parent)), 1 if reference.fixed else 0)
+            return assign(children, Parents(np.arange(len(parent))[:, None], parent_blocks, capacity), rng, key.id)
+        if code.tree:
+            depth = made.codes[:, made.fitted.layout.places("depth", code.name)].astype(np.int64)[:, 0]
+            level = levels_without_gaps(depth)
+            blocks, parent_blocks = level[rows] - 1, level
+        clusters = parent.codes[:, parent.fitted.layout.places("family", key.id)].astype(np.int64)
+        children = Children(wish[rows], blocks, groups, forbidden, may_be_null)
+        return assign(children, Parents(clusters, parent_blocks, self._capacity(parent, key)), rng, key.id)
+
+    def _capacity(self, parent: MadeTable, key: ForeignKey) -> Ints:
+        fan_out = parent.fitted.fan_outs.get(key.id)
+        if fan_out is None:
+            return np.ones(len(parent), np.int64)
+        places = parent.fitted.layout.places("fanout", key.id)
+        return fan_out.decode(parent.codes[:, places].astype(np.int32), stream(self.database.seed, "fan-out", key.id))
+
+    def _blocks(self, made: MadeTable, parent: MadeTable, reference: ReferencePlan, rows: Ints) -> tuple[Ints, Ints]:
+        """Numbers what the columns that are filled already say, on both sides."""
+        if not reference.fixed:
+            return np.zeros(len(rows), np.int64), np.zeros(len(parent), np.int64)
+        target = dict(zip(reference.key.columns, reference.key.parent_columns, strict=True))
+        down = [self.database.column(made.plan.id, name).take(pa.array(rows)) for name in reference.fixed]
+        up = [self.database.column(parent.plan.id, target[name]) for name in reference.fixed]
+        both = [pa.concat_arrays([a, b.cast(a.type)]) for a, b in zip(down, up, strict=True)]
+        numbers = group_numbers(both)
+        return numbers[: len(rows)], numbers[len(rows) :]
+
+    def _unique_groups(self, made: MadeTable, key: ForeignKey) -> list[Ints]:
+        """For each unique rule that this reference completes, the number of what the rest of it says."""
+        groups = []
+        for found in made.plan.uniques:
+            if found.way != "references" or not set(key.columns) & set(found.unique.columns):
+                continue
+            others = [
+                other
+                for other in self._references(made.plan)
+                if other.id != key.id and other.id in made.parents and set(other.columns) & set(found.unique.columns)
+            ]
+            covered = {column for other in (*others, key) for column in other.columns}
+            if set(found.unique.columns) <= covered:
+                rows = [made.parents[other.id] for other in others]
+                null = np.zeros(len(made), dtype=bool)
+                for other in rows:
+                    null |= other < 0
+                number = group_numbers(rows) if rows else np.zeros(len(made), np.int64)
+                groups.append(np.where(null, -1, number))
+        return groups
+
+    def _references(self, table: TablePlan) -> list[ForeignKey]:
+        return [*([table.owner] if table.owner else []), *(reference.key for reference in table.references)]
+
+    def _forbidden(self, made: MadeTable, key: ForeignKey) -> list[Ints]:
+        """Rows that a reference may not point to, since another of the same row does, or since it is that row."""
+        found = []
+        for a, b in made.fitted.apart:
+            other = b if a == key.id else a if b == key.id else None
+            if other == "":
+                found.append(np.arange(len(made)))
+            elif other is not None and other in made.parents:
+                found.append(made.parents[other])
+        return found
+
+
+def _copied(rows: Ints, n: int, n_parents: int, *, is_self: bool) -> Ints:
+    """References of kept rows; a table that grew has several copies of each, one that shrank has lost some."""
+    if not len(rows) or not n_parents:
+        return np.full(n, NULL)
+    turn, place = np.divmod(np.arange(n), len(rows))
+    found = rows[place]
+    if is_self:
+        # Copies of a tree point within their own copy; what points to a lost row becomes a root.
+        found = np.where(found >= 0, found + turn * len(rows), NULL)
+        return np.where(found < n_parents, found, NULL)
+    return np.where(found >= 0, found % n_parents, NULL)

@@ -1,0 +1,152 @@
+"""Rows that break a check: their values are taken, together, from rows that keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import networkx as nx
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from replica.constraints.checks import NotReadableError, columns_of, holds
+from replica.errors import UnsatisfiableError
+from replica.kinds.base import is_null
+from replica.schema.model import Check, Table, quote_name
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Columns = dict[str, pa.Array]
+
+_ROUNDS = 4
+_DONORS = 4_000
+_SEARCHED = 5_000
+
+
+@dataclass(frozen=True)
+class Duty:
+    """What the rows of a table must satisfy, and what may be changed for it.
+
+    Attributes:
+        table: the table.
+        checks: the checks that can be evaluated here.
+        units: what may be changed, each with the columns that change together: a column by itself, or a reference
+            with all that it fills.
+    """
+
+    table: Table
+    checks: Sequence[Check]
+    units: Mapping[str, tuple[str, ...]]
+
+
+def keep_checks(duty: Duty, columns: Columns, rng: np.random.Generator) -> Columns:
+    """Returns the columns of some rows, changed where they would break a check or hold a forbidden null.
+
+    Raises:
+        UnsatisfiableError: rows stay that break a check.
+    """
+    if not columns or not len(next(iter(columns.values()))):
+        return columns
+    columns = _without_nulls(duty, columns, rng)
+    # Checks that share what may be changed are kept together: mending one alone could break the other.
+    for checks in _together(duty):
+        columns = _mend(duty, checks, columns, rng)
+    return columns
+
+
+def _together(duty: Duty) -> list[list[Check]]:
+    """Groups checks that read a common unit."""
+    graph = nx.Graph()
+    for number, check in enumerate(duty.checks):
+        graph.add_node(number)
+        for unit in _units_of(duty, [check]):
+            graph.add_edge(number, unit)
+    parts = nx.connected_components(graph)
+    return [[duty.checks[node] for node in sorted(n for n in part if isinstance(n, int))] for part in parts]
+
+
+def _units_of(duty: Duty, checks: Sequence[Check]) -> list[str]:
+    """What may be changed among that which some checks read."""
+    read = {name for check in checks for name in columns_of(check.expression)}
+    return sorted(unit for unit, names in duty.units.items() if read & set(names))
+
+
+def _mend(duty: Duty, checks: list[Check], columns: Columns, rng: np.random.Generator) -> Columns:
+    """Gives rows that break a check the values that a row has which keeps all of them."""
+    broken = _broken(checks, columns)
+    if not broken.any():
+        return columns
+    names = [name for unit in _units_of(duty, checks) for name in duty.units[unit] if name in columns]
+    good = np.flatnonzero(~broken)
+    if names and len(good):
+        for _ in range(_ROUNDS):
+            bad = np.flatnonzero(broken)
+            if not len(bad):
+                return columns
+            columns = _take(columns, names, bad, rng.choice(good, len(bad)))
+            broken = _broken(checks, columns)
+        # Where other columns have a say, most donors do not fit: the last rows look for one that does.
+        for row in np.flatnonzero(broken)[:_SEARCHED].tolist():
+            donor = _fitting_donor(checks, columns, names, row, rng.permutation(good)[:_DONORS])
+            if donor is not None:
+                columns = _take(columns, names, np.array([row]), np.array([donor]))
+        broken = _broken(checks, columns)
+    if broken.any():
+        raise _unsatisfiable(duty, checks, columns)
+    return columns
+
+
+def _take(columns: Columns, names: list[str], rows: Ints, donors: Ints) -> Columns:
+    return {**columns, **{name: put(columns[name], rows, columns[name].take(pa.array(donors))) for name in names}}
+
+
+def _fitting_donor(checks: Sequence[Check], columns: Columns, names: list[str], row: int, donors: Ints) -> int | None:
+    """The first donor whose values, put into a row, keep all checks."""
+    own = pa.array(np.full(len(donors), row))
+    trial = {name: values.take(pa.array(donors) if name in names else own) for name, values in columns.items()}
+    fitting = np.flatnonzero(~_broken(checks, trial))
+    return int(donors[fitting[0]]) if len(fitting) else None
+
+
+def _broken(checks: Sequence[Check], columns: Columns) -> Mask:
+    """Which rows break one of the checks; what cannot be evaluated here is left to the server."""
+    n = len(next(iter(columns.values())))
+    broken = np.zeros(n, dtype=bool)
+    for check in checks:
+        with suppress(NotReadableError):
+            broken |= ~holds(check.expression, columns, n)
+    return broken
+
+
+def _unsatisfiable(duty: Duty, checks: Sequence[Check], columns: Columns) -> UnsatisfiableError:
+    """Names the check that most rows break."""
+    check = max(checks, key=lambda check: int(_broken([check], columns).sum()))
+    share = float(_broken([check], columns).mean())
+    return UnsatisfiableError(
+        f"check {duty.table.id}.{quote_name(check.name)} ({check.expression}) cannot be kept: {share:.1%} of the rows"
+        " break it; let the schema map choose other kinds for its columns"
+    )
+
+
+def put(values: pa.Array, places: Ints, new: pa.Array) -> pa.Array:
+    """Returns an array with some places replaced."""
+    mask = np.zeros(len(values), dtype=bool)
+    mask[places] = True
+    order = np.argsort(places, kind="stable")
+    return pc.replace_with_mask(values, pa.array(mask), new.take(pa.array(order)))
+
+
+def _without_nulls(duty: Duty, columns: Columns, rng: np.random.Generator) -> Columns:
+    """Fills nulls of columns that may have none from rows that have a value."""
+    filled = dict(columns)
+    for name in duty.units:
+        values = columns.get(name)
+        if values is None or not values.null_count or duty.table.by_name[name].nullable:
+            continue
+        there, bad = np.flatnonzero(~is_null(values)), np.flatnonzero(is_null(values))
+        if len(there):
+            filled[name] = put(values, bad, values.take(pa.array(rng.choice(there, len(bad)))))
+    return filled

@@ -1,0 +1,154 @@
+"""Loading: schema, rows, keys and the finishing touches, into a database that is published at the very end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from replica.databases.base import Database, Staging
+from replica.fitted import FittedReplica
+from replica.plan import TablePlan
+from replica.sample import TableRows
+from replica.schema.model import quote_name
+from replica.settings import Settings
+
+Report = Callable[[str, str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TableLoad:
+    """How the loading of one table went: rows, and seconds with the making of the rows."""
+
+    table: str
+    rows: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Rows per second."""
+        return self.rows / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """How long one step took, in seconds."""
+
+    step: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What was loaded, table by table and step by step.
+
+    Attributes:
+        tables: the tables, in the order in which they were loaded.
+        steps: the steps, in their order.
+        way: how the target was published.
+    """
+
+    tables: tuple[TableLoad, ...]
+    steps: tuple[StepTime, ...]
+    way: str
+
+    @property
+    def rows(self) -> int:
+        """Rows of all tables."""
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all steps."""
+        return sum(step.seconds for step in self.steps)
+
+
+class _Clock:
+    """Times steps one after the other."""
+
+    def __init__(self, report: Report) -> None:
+        self.steps: list[StepTime] = []
+        self._report = report
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        self._report(name, "", 0.0)
+        start = time.monotonic()
+        yield
+        self.steps.append(StepTime(name, time.monotonic() - start))
+
+
+def load(
+    replica: FittedReplica,
+    rows: Iterable[TableRows],
+    target: Database,
+    settings: Settings,
+    report: Report = lambda *_: None,
+) -> LoadReport:
+    """Builds the target out of a schema and rows, and puts it in place.
+
+    Nothing of an existing target changes before the last step, and then all of it at once.
+
+    Args:
+        replica: where the schema comes from.
+        rows: the rows, table by table; made while they are taken.
+        target: where to build.
+        settings: workers, and whether a target that is not empty may be replaced.
+        report: called as the work goes on, with the step, the table and the share of it that is done.
+
+    Raises:
+        TargetNotEmptyError: the target holds tables and may not be replaced.
+        LoadError: the server refused something; the target is as it was.
+    """
+    clock, ddl = _Clock(report), replica.ddl
+    tables: list[TableLoad] = []
+    with target.staging(ddl, replace=settings.replace, workers=settings.processes) as staging:
+        with clock.step("schema"):
+            staging.execute(ddl.pre_data)
+        with clock.step("rows"):
+            for found in rows:
+                tables.append(_load_table(staging, found, report))
+        with clock.step("derived columns"):
+            for table in replica.plan.tables:
+                _derive(staging, table)
+        with clock.step("keys and indexes"):
+            staging.execute(ddl.post_data)
+        with clock.step("sequences"):
+            staging.position_sequences(replica.plan.schema)
+        with clock.step("materialized views"):
+            staging.refresh(replica.plan.schema.materialized_views)
+        with clock.step("statistics"):
+            staging.analyze()
+        with clock.step("publish"):
+            staging.publish()
+        way = staging.way
+    return LoadReport(tuple(tables), tuple(clock.steps), way)
+
+
+def _load_table(staging: Staging, rows: TableRows, report: Report) -> TableLoad:
+    start = time.monotonic()
+    report("rows", rows.table.id, 0.0)
+    written = 0
+    if rows.total:
+        written = staging.copy(rows.table, rows.columns, _counted(rows, report))
+    report("rows", rows.table.id, 1.0)
+    return TableLoad(rows.table.id, written, time.monotonic() - start)
+
+
+def _counted(rows: TableRows, report: Report) -> Iterator[pa.RecordBatch]:
+    done = 0
+    for batch in rows.batches:
+        yield batch
+        done += batch.num_rows
+        report("rows", rows.table.id, done / rows.total)
+
+
+def _derive(staging: Staging, table: TablePlan) -> None:
+    """Computes the columns that the schema map gives an expression for."""
+    columns = [column for column in table.by("derived") if column.map.sql]
+    if columns:
+        assignments = ", ".join(f"{quote_name(column.name)} = ({column.map.sql})" for column in columns)
+        staging.run_sql(f"deriving columns of {table.id}", f"UPDATE {table.id} SET {assignments}")  # noqa: S608

@@ -1,0 +1,288 @@
+"""The made-up database on its way: rows as numbers and codes, and their columns on demand.
+
+Nothing here reads the source. A value is made when it is asked for, from the row's number, its codes and the random
+stream of its column and chunk, so it comes out the same whenever that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from replica.drawing import CHUNK_ROWS, Skeleton
+from replica.fitted import FittedReplica, FittedTable
+from replica.kinds.base import Codes, People, Rows
+from replica.kinds.datetime import DAY_US, moment_array
+from replica.kinds.personal import locale_of, sexes
+from replica.plan import ColumnPlan, ReferencePlan, TablePlan
+from replica.relations.joins import NULL, group_numbers
+from replica.relations.keys import KeyMaker
+from replica.schema.model import ForeignKey
+from replica.seeds import stream
+from replica.source_rows import order_numbers
+
+Ints = npt.NDArray[np.int64]
+
+_MOMENTS = frozenset({"date", "timestamp", "timestamptz"})
+
+
+@dataclass
+class MadeTable:
+    """A table's rows on their way.
+
+    Attributes:
+        plan: what was decided.
+        fitted: what was learned.
+        skeleton: the rows and their owners.
+        codes: codes of all rows; shape (rows, spans).
+        values: what orders the rows of one owner; empty without an order.
+        children: how many children each row has, by reference to this table, once it is settled.
+        parents: the row that each row points to, by reference, once it is assigned; -1 for null.
+        columns: columns that are settled for all rows.
+    """
+
+    plan: TablePlan
+    fitted: FittedTable
+    skeleton: Skeleton
+    codes: Codes
+    values: Ints
+    children: dict[str, Ints] = field(default_factory=dict)
+    parents: dict[str, Ints] = field(default_factory=dict)
+    columns: dict[str, pa.Array] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.skeleton)
+
+
+class MadeDatabase:
+    """All tables on their way, and how their columns follow from each other.
+
+    Args:
+        replica: what was learned.
+        seed: the root seed.
+    """
+
+    def __init__(self, replica: FittedReplica, seed: int) -> None:
+        self.replica = replica
+        self.seed = seed
+        self.tables: dict[str, MadeTable] = {}
+        self.assign: Callable[[MadeTable, ReferencePlan], None] = lambda made, reference: None
+        self._people: dict[str, tuple[npt.NDArray[np.int8], npt.NDArray[np.int16], tuple[str, ...]]] = {}
+
+    def key_values(self, key: ForeignKey, rows: Ints) -> list[pa.Array]:
+        """Returns what the columns of a reference hold for children that point to some rows; null below zero."""
+        return [self.parent_values(key.parent, name, rows) for name in key.parent_columns]
+
+    def parent_values(self, table: str, name: str, rows: Ints) -> pa.Array:
+        """Returns a column of a table for some of its rows; null for negative numbers."""
+        made = self.tables[table]
+        maker = made.fitted.keys.get(name)
+        if maker is not None and name not in made.columns:
+            return self._salted(table, name).values(rows)
+        places = pa.array(np.maximum(rows, 0), mask=rows < 0)
+        return self.column(table, name).take(places)
+
+    def column(self, table: str, name: str) -> pa.Array:
+        """Returns a whole column, settled from now on."""
+        made = self.tables[table]
+        if name not in made.columns:
+            n = len(made)
+            parts = [self.chunk(table, name, slice(a, min(n, a + CHUNK_ROWS))) for a in range(0, n, CHUNK_ROWS)]
+            made.columns[name] = pa.concat_arrays(parts) if parts else self.chunk(table, name, slice(0, 0))
+        return made.columns[name]
+
+    def chunk(self, table: str, name: str, rows: slice) -> pa.Array:
+        """Returns a column for a stretch of rows; stretches start at multiples of ``CHUNK_ROWS``."""
+        made = self.tables[table]
+        if name in made.columns:
+            return made.columns[name].slice(rows.start, rows.stop - rows.start)
+        column = next(found for found in made.plan.columns if found.name == name)
+        if made.plan.role != "lookup":
+            if column.producer == "reference":
+                return self._reference_chunk(made, name, rows)
+            if column.producer == "key":
+                return self._salted(table, name).values(np.arange(rows.start, rows.stop))
+            if column.producer == "counter":
+                return self._counter(made, column).slice(rows.start, rows.stop - rows.start)
+            if column.producer == "period_end":
+                return self._period_end(made, column).slice(rows.start, rows.stop - rows.start)
+        elif column.producer == "reference":
+            return self._reference_chunk(made, name, rows)
+        return self._kind_chunk(made, column, rows)
+
+    def _salted(self, table: str, name: str) -> KeyMaker:
+        maker = self.tables[table].fitted.keys[name]
+        return replace(maker, salt=int(stream(self.seed, "key", table, name).integers(0, 2**62)))
+
+    def _reference_chunk(self, made: MadeTable, name: str, rows: slice) -> pa.Array:
+        """A column that references fill: from the first of them, in order, that is not null."""
+        found: pa.Array | None = None
+        for key in self.filling(made.plan, name):
+            target = key.parent_columns[key.columns.index(name)]
+            values = self.parent_values(key.parent, target, self.parents(made, key)[rows])
+            found = values if found is None else pc.coalesce(found, values)
+        if found is None:
+            return pa.nulls(rows.stop - rows.start, pa.string())
+        return found
+
+    def parents(self, made: MadeTable, key: ForeignKey) -> Ints:
+        """Returns the row that each row points to, assigning it if it is not yet."""
+        if key.id not in made.parents:
+            self.assign(made, next(found for found in made.plan.references if found.key.id == key.id))
+        return made.parents[key.id]
+
+    def filling(self, plan: TablePlan, name: str) -> list[ForeignKey]:
+        """Returns the references that fill a column: the owner first, then those that decide others."""
+        keys = [plan.owner] if plan.owner is not None and name in plan.owner.columns else []
+        keys += [reference.key for reference in plan.references if name in reference.free or self._stands_in(reference, name)]
+        return keys
+
+    def _stands_in(self, reference: ReferencePlan, name: str) -> bool:
+        """True where a narrower reference fills a column on rows where the wider one is null."""
+        return reference.implied_by is not None and name in reference.key.columns
+
+    def _kind_chunk(self, made: MadeTable, column: ColumnPlan, rows: slice) -> pa.Array:
+        fitted, layout, name = made.fitted, made.fitted.layout, column.name
+        if name == made.plan.order and fitted.sequence is not None:
+            return self._ordered(made, column, made.values[rows])
+        codes = made.codes[rows, layout.places("attribute", name)].astype(np.int32)
+        if name in fitted.relative:
+            return self._relative_chunk(made, column, codes, rows)
+        kind = fitted.kinds.get(name)
+        if kind is None:
+            return pa.nulls(rows.stop - rows.start, pa.string())
+        return kind.decode(codes, self._rows(made, column, rows))
+
+    def _ordered(self, made: MadeTable, column: ColumnPlan, values: Ints) -> pa.Array:
+        family = column.column.type.family
+        if family in _MOMENTS:
+            return moment_array(values, family)
+        if family == "numeric":
+            return pa.array(values).cast(pa.decimal128(38, 0))
+        return pa.array(values)
+
+    def _relative_chunk(self, made: MadeTable, column: ColumnPlan, codes: Codes, rows: slice) -> pa.Array:
+        relative, family = made.fitted.relative[column.name], column.column.type.family
+        n = rows.stop - rows.start
+        base = self.chunk(made.plan.id, relative.base, rows)
+        if relative.gap is None:
+            return pa.nulls(n, pa.date32() if family == "date" else pa.timestamp("us"))
+        base_family = made.plan.table.by_name[relative.base].type.family
+        starts = order_numbers(base) * _unit(base_family, family)[0] // _unit(base_family, family)[1]
+        null = np.array(base.is_null())
+        if relative.nulls:
+            null = null | (codes[:, 0] == relative.gap.spans[0].cardinality)
+        codes = np.minimum(codes, np.array([span.cardinality - 1 for span in relative.gap.spans], np.int32))
+        rng = stream(self.seed, "decode", made.plan.id, column.name, rows.start)
+        values = moment_array(relative.gap.decode(codes, starts, rng), family)
+        return pc.if_else(pa.array(~null), values, pa.scalar(None, values.type))
+
+    def _rows(self, made: MadeTable, column: ColumnPlan, rows: slice) -> Rows:
+        ordinals = np.arange(rows.start, rows.stop)
+        rng = stream(self.seed, "decode", made.plan.id, column.name, rows.start)
+        return Rows(ordinals, len(made), rng, self.people(made, rows), self._labels(made)[rows])
+
+    def _labels(self, made: MadeTable) -> Ints:
+        """Kept rows have the labels of the row they are; elsewhere labels are dealt anew."""
+        n, source = len(made), max(1, made.fitted.rows)
+        if made.fitted.kept is not None:
+            return np.arange(n)
+        return stream(self.seed, "labels", made.plan.id).permutation(max(n, source))[:n]
+
+    def people(self, made: MadeTable, rows: slice) -> People:
+        """Returns the persons that rows are about."""
+        person, numbers = self._persons(made, rows)
+        sex, place, locales = self._traits(person)
+        inside = np.minimum(numbers, max(0, len(sex) - 1))
+        salt = int(stream(self.seed, "people", person.plan.id).integers(0, 2**62))
+        if not len(sex):
+            nobody = np.zeros(len(numbers), np.int16)
+            return People(numbers, salt, nobody.astype(np.int8), nobody, locales, 0)
+        return People(numbers, salt, sex[inside], place[inside], locales, len(person))
+
+    def _persons(self, made: MadeTable, rows: slice) -> tuple[MadeTable, Ints]:
+        """The table of the persons that rows are about, and the number of each row's person."""
+        numbers = np.arange(rows.start, rows.stop)
+        if not made.fitted.same_person or not made.plan.holder_path:
+            return made, numbers
+        at, table = numbers, made
+        for key in made.plan.holder_path:
+            at = np.where(at >= 0, table.parents[key.id][np.maximum(at, 0)], NULL)
+            table = self.tables[key.parent]
+        # A row that belongs to nobody gets a person of its own, behind all others.
+        return table, np.where(at >= 0, at, len(table) + numbers)
+
+    def _traits(self, made: MadeTable) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int16], tuple[str, ...]]:
+        """Sex and locale of the persons of a table; they may follow from its other columns."""
+        if made.plan.id not in self._people:
+            n, plan = len(made), made.plan
+            # Asking for these columns asks for persons again, who are then nobody in particular.
+            self._people[plan.id] = (np.zeros(n, np.int8), np.zeros(n, np.int16), (self._default_locale,))
+            sex = sexes(self._texts(plan, plan.sex)) if plan.sex else np.zeros(n, np.int8)
+            place, locales = np.zeros(n, np.int16), (self._default_locale,)
+            if plan.locale:
+                found = [locale_of(text) or self._default_locale for text in self._texts(plan, plan.locale)]
+                locales = tuple(sorted(set(found))) or locales
+                index = {locale: i for i, locale in enumerate(locales)}
+                place = np.array([index[locale] for locale in found], np.int16)
+            self._people[plan.id] = (sex, place, locales)
+        return self._people[made.plan.id]
+
+    @property
+    def _default_locale(self) -> str:
+        return self.replica.plan.schema_map.locale
+
+    def _texts(self, plan: TablePlan, name: str) -> list[str | None]:
+        values = self.column(plan.id, name)
+        texts: list[str | None] = (values if pa.types.is_string(values.type) else values.cast(pa.string())).to_pylist()
+        return texts
+
+    def _counter(self, made: MadeTable, column: ColumnPlan) -> pa.Array:
+        """Numbers the rows within the values of other columns, in the order of the rows."""
+        if column.name not in made.columns:
+            groups = group_numbers([self.column(made.plan.id, name) for name in column.map.within])
+            order = np.argsort(groups, kind="stable")
+            starts = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0]) if len(groups) else np.zeros(0, np.int64)
+            within = np.arange(len(groups)) - np.repeat(starts, np.diff(np.r_[starts, len(groups)]))
+            numbers = np.empty(len(groups), np.int64)
+            numbers[order] = within + (column.map.start if column.map.start is not None else 1)
+            made.columns[column.name] = pa.array(numbers)
+        return made.columns[column.name]
+
+    def _period_end(self, made: MadeTable, column: ColumnPlan) -> pa.Array:
+        """Ends each period where the next of the same owner starts; the last one as its codes say."""
+        if column.name in made.columns:
+            return made.columns[column.name]
+        fitted, family = made.fitted.period_ends.get(column.name), column.column.type.family
+        n = len(made)
+        if fitted is None:
+            return pa.nulls(n, pa.date32() if family == "date" else pa.timestamp("us"))
+        last = np.r_[made.skeleton.is_first[1:], True][:n]
+        codes = made.codes[:, made.fitted.layout.places("attribute", column.name)].astype(np.int32)
+        starts, null = made.values, np.zeros(n, dtype=bool)
+        ends = np.r_[starts[1:], 0][:n] - fitted.offset
+        gap = fitted.last.gap
+        if gap is None:
+            null = last
+        else:
+            limit = np.array([span.cardinality - 1 for span in gap.spans], np.int32)
+            null = last & fitted.last.nulls & (codes[:, 0] >= gap.spans[0].cardinality)
+            rng = stream(self.seed, "decode", made.plan.id, column.name)
+            ends = np.where(last, gap.decode(np.minimum(codes, limit), starts, rng), ends)
+        values = moment_array(ends, family)
+        made.columns[column.name] = pc.if_else(pa.array(~null), values, pa.scalar(None, values.type))
+        return made.columns[column.name]
+
+
+def _unit(family: str, wanted: str) -> tuple[int, int]:
+    """What to multiply and to divide by to turn values of one family of moments into another's."""
+    if (family == "date") == (wanted == "date"):
+        return 1, 1
+    return (DAY_US, 1) if family == "date" else (1, DAY_US)
+
+

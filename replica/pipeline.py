@@ -1,0 +1,181 @@
+"""The whole way from a source to a target: the stages in their order, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from replica.databases import open_database
+from replica.databases.base import Database, Finding, Snapshot
+from replica.databases.url import DatabaseUrl
+from replica.errors import LoadError, PrivilegeError, SameDatabaseError, TargetNotEmptyError
+from replica.fit import fit
+from replica.fitted import FittedReplica
+from replica.inference import Draft, draft_map
+from replica.load import LoadReport, load
+from replica.plan import Plan, check_drift, plan
+from replica.sample import sample
+from replica.schema.model import Schema
+from replica.schema.schema_map import SchemaMap, read_map
+from replica.settings import Settings
+
+Report = Callable[[str, str, float], None]
+"""Called as the work goes on, with the step, the table and the share of the step that is done."""
+
+Url = str | DatabaseUrl
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What planning gives.
+
+    Attributes:
+        plan: everything decided.
+        draft: the drafted map and its evidence; None where a person's map was used.
+    """
+
+    plan: Plan
+    draft: Draft | None = field(default=None)
+
+
+def introspect(url: Url) -> Schema:
+    """Reads what a database declares; no user row is read.
+
+    Raises:
+        UnreachableError: no server answers.
+        AuthenticationError: the server refuses the user, the password or the database.
+        EmptySchemaError: there are no tables.
+    """
+    return open_database(url).introspect()
+
+
+def draft(url: Url) -> Draft:
+    """Drafts a schema map of a source from its schema and some of its rows.
+
+    Raises:
+        PrivilegeError: a table may not be read.
+    """
+    database = open_database(url)
+    schema = database.introspect()
+    _refuse_errors(database.check_source(schema))
+    with database.snapshot() as snapshot:
+        return draft_map(snapshot, schema)
+
+
+def make_plan(url: Url, settings: Settings | None = None) -> Planned:
+    """Decides everything about a replica of a source.
+
+    Raises:
+        DriftError: the source does not match the schema map.
+        PlanError: what was asked for does not fit the schema.
+    """
+    database = open_database(url)
+    schema = database.introspect()
+    _refuse_errors(database.check_source(schema))
+    with database.snapshot() as snapshot:
+        return _plan(snapshot, schema, settings or Settings())
+
+
+def learn(
+    url: Url, settings: Settings | None = None, *, target_version: int | None = None, report: Report = lambda *_: None
+) -> FittedReplica:
+    """Learns a source.
+
+    Args:
+        url: the source.
+        settings: the settings of the run.
+        target_version: version of the server that the replica is for, as one number; the source's own if None.
+        report: called as the work goes on.
+
+    Raises:
+        PrivilegeError: a table may not be read.
+        FitError: a table could not be learned.
+    """
+    settings = settings or Settings()
+    database = open_database(url)
+    schema = database.introspect()
+    _refuse_errors(database.check_source(schema))
+    with database.snapshot() as snapshot:
+        planned = _plan(snapshot, schema, settings)
+        ddl = snapshot.dump(target_version)
+        return fit(snapshot, planned.plan, ddl, settings, report)
+
+
+def write(
+    replica: FittedReplica, url: Url, settings: Settings | None = None, report: Report = lambda *_: None
+) -> LoadReport:
+    """Makes rows out of what was learned and loads them into a target.
+
+    Raises:
+        TargetNotEmptyError: the target holds tables and may not be replaced.
+        LoadError: the server refused something; the target is as it was.
+    """
+    settings = settings or Settings()
+    target = open_database(url)
+    _refuse_errors(target.check_target(replica.plan.schema, replace=settings.replace))
+    return load(replica, sample(replica, settings), target, settings, report)
+
+
+def replicate(
+    source: Url, target: Url, settings: Settings | None = None, report: Report = lambda *_: None
+) -> LoadReport:
+    """Learns a source and writes a database like it.
+
+    Raises:
+        SameDatabaseError: source and target are one database.
+        ReplicaError: any of the errors of the stages; the target is then as it was.
+    """
+    settings = settings or Settings()
+    schema = open_database(source).introspect()
+    into = open_database(target)
+    refuse_same(open_database(source), into)
+    _refuse_errors(into.check_target(schema, replace=settings.replace))
+    replica = learn(source, settings, target_version=into.server_version(), report=report)
+    return write(replica, target, settings, report)
+
+
+def check(source: Url, target: Url, settings: Settings | None = None) -> list[Finding]:
+    """Looks for everything that would stop a run, and says which way it would go.
+
+    Raises:
+        UnreachableError: a server does not answer.
+        AuthenticationError: a server refuses the user, the password or the source database.
+    """
+    settings = settings or Settings()
+    from_, into = open_database(source), open_database(target)
+    schema = from_.introspect()
+    found = [*from_.check_source(schema), *into.check_target(schema, replace=settings.replace)]
+    try:
+        refuse_same(from_, into)
+    except SameDatabaseError as error:
+        found.append(Finding("error", "target", str(error)))
+    return found
+
+
+def refuse_same(source: Database, target: Database) -> None:
+    """Refuses to write a database over itself.
+
+    Raises:
+        SameDatabaseError: both addresses lead to one database.
+    """
+    if target.exists() and source.identity() == target.identity():
+        raise SameDatabaseError("target and source are the same database: name another target")
+
+
+def _plan(snapshot: Snapshot, schema: Schema, settings: Settings) -> Planned:
+    if settings.map_path is not None:
+        schema_map: SchemaMap = read_map(settings.map_path)
+        check_drift(schema, schema_map, str(settings.map_path))
+        return Planned(plan(schema, schema_map, settings))
+    drafted = draft_map(snapshot, schema)
+    return Planned(plan(schema, drafted.schema_map, settings), drafted)
+
+
+def _refuse_errors(findings: list[Finding]) -> None:
+    """Turns the first error of a preflight into an exception."""
+    errors = [finding for finding in findings if finding.status == "error"]
+    if not errors:
+        return
+    first, more = errors[0], f" (and {len(errors) - 1} more: see `replica check`)" if len(errors) > 1 else ""
+    kind = TargetNotEmptyError if "not empty" in first.message else PrivilegeError if "read it" in first.message else LoadError
+    raise kind(f"{first.subject}: {first.message}{more}")

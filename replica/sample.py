@@ -1,0 +1,401 @@
+"""Making rows: how many, whose, their codes, what they point to, and at last their values, chunk by chunk.
+
+Tables are made in the order of the plan. A table is handed out as soon as every row that it points to is known, and
+what no later table needs of it is let go, so that memory holds codes and numbers, never a whole database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from replica.assigning import Assigner
+from replica.conditioning import see_referenced
+from replica.constraints.checks import columns_of
+from replica.constraints.repair import Duty, keep_checks
+from replica.constraints.unique import Rule, keep_unique
+from replica.encoding import in_measure
+from replica.drawing import CHUNK_ROWS, Drawing, Skeleton, draw
+from replica.errors import PlanError
+from replica.fitted import FittedReplica, FittedTable
+from replica.kinds.base import Codes
+from replica.made import MadeDatabase, MadeTable
+from replica.plan import Plan, ReferencePlan, TablePlan
+from replica.relations.context import ancestor_codes
+from replica.relations.fanout import reconcile
+from replica.relations.joins import NULL
+from replica.schema.model import ForeignKey, Table, column_list
+from replica.seeds import stream
+from replica.settings import Settings
+from replica.source_rows import order_numbers
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """The rows of one table, ready to be loaded.
+
+    Attributes:
+        table: the table.
+        total: how many rows there are.
+        columns: the columns that the batches hold; a row has no value for the others.
+        batches: the rows; made while they are taken.
+    """
+
+    table: Table
+    total: int
+    columns: tuple[str, ...]
+    batches: Iterator[pa.RecordBatch]
+
+
+def sample(replica: FittedReplica, settings: Settings) -> Iterator[TableRows]:
+    """Makes the rows of a database, one table after the other.
+
+    Args:
+        replica: what was learned.
+        settings: seed, scale and numbers of rows.
+
+    Raises:
+        PlanError: numbers of rows do not fit each other.
+        UnsatisfiableError: no rows can be made that satisfy a constraint.
+    """
+    making = _Making(replica, settings)
+    waiting: list[str] = []
+    for table, _ in replica.planned():
+        making.draw(table)
+        waiting.append(table.id)
+        for name in [name for name in waiting if making.can_finish(name)]:
+            waiting.remove(name)
+            yield making.finish(name)
+            making.forget(name)
+
+
+def planned_rows(replica: FittedReplica, settings: Settings) -> dict[str, int]:
+    """Returns how many rows each table gets.
+
+    Raises:
+        PlanError: more rows were asked for than the table's parents can have.
+    """
+    counts: dict[str, int] = {}
+    for table, fitted in replica.planned():
+        if table.id in settings.rows:
+            counts[table.id] = settings.rows[table.id]
+        elif table.role == "lookup" or fitted.rows == 0:
+            counts[table.id] = fitted.rows
+        else:
+            counts[table.id] = max(1, round(fitted.rows * settings.scale))
+        owner_limit = _owner_limit(replica, table, counts)
+        if owner_limit is not None and counts[table.id] > owner_limit:
+            if table.id in settings.rows:
+                raise PlanError(
+                    f"--rows {table.id}={counts[table.id]}: {table.owner.parent if table.owner else ''} has"
+                    f" {owner_limit} rows and each may have one at most: ask for fewer"
+                )
+            counts[table.id] = owner_limit
+    return counts
+
+
+def _owner_limit(replica: FittedReplica, table: TablePlan, counts: dict[str, int]) -> int | None:
+    """Most rows of a table each of whose owners may have one."""
+    if table.owner is None:
+        return None
+    fan_out = replica.tables[table.owner.parent].fan_outs.get(table.owner.id)
+    return counts[table.owner.parent] if fan_out is not None and fan_out.cap == 1 else None
+
+
+class _Making:
+    """The state of one run of :func:`sample`."""
+
+    def __init__(self, replica: FittedReplica, settings: Settings) -> None:
+        self.replica = replica
+        self.settings = settings
+        self.seed = settings.seed
+        self.database = MadeDatabase(replica, settings.seed)
+        self.assigner = Assigner(self.database)
+        self.counts = planned_rows(replica, settings)
+        self.seen_by = _seen_by(replica.plan)
+        self.done: set[str] = set()
+
+    def rng(self, *path: str | int) -> np.random.Generator:
+        return stream(self.seed, *path)
+
+    # Drawing codes
+
+    def draw(self, table: TablePlan) -> None:
+        """Draws the codes of a table, and assigns the references that its values depend on."""
+        fitted, n = self.replica.tables[table.id], self.counts[table.id]
+        skeleton = self._skeleton(table, fitted, n)
+        made = MadeTable(
+            plan=table,
+            fitted=fitted,
+            skeleton=skeleton,
+            codes=np.zeros((n, len(fitted.layout.spans)), np.uint16),
+            values=np.zeros(n if fitted.sequence else 0, np.int64),
+        )
+        self.database.tables[table.id] = made
+        if table.owner is not None:
+            made.parents[table.owner.id] = skeleton.owner
+        for name, maker in fitted.keys.items():
+            maker.require(table.table.by_name[name], n, f"{table.id}.{name}")
+        self._put_kept(made)
+        if fitted.generator is None or n == 0:
+            return
+        drawing = self._drawing(made)
+        layout = fitted.layout
+        early = [block.name for block in layout.of("referenced")]
+        two_passes = bool(layout.of("referenced", "previous"))
+        if not two_passes:
+            draw(fitted, drawing, made.codes, made.values, (0, len(layout.spans)), slice(0, 0))
+            self._draw_together(made)
+            return
+        draw(fitted, drawing, made.codes, made.values, (0, layout.structure), slice(0, 0))
+        self._draw_together(made)
+        for name in early:
+            self.assigner.assign(made, self._reference(table, name))
+            self._observe(made, name)
+        previous = layout.places("previous", "")
+        draw(fitted, drawing, made.codes, made.values, (layout.structure, len(layout.spans)), previous)
+
+    def _reference(self, table: TablePlan, name: str) -> ReferencePlan:
+        return next(reference for reference in table.references if reference.key.id == name)
+
+    def _skeleton(self, table: TablePlan, fitted: FittedTable, n: int) -> Skeleton:
+        """Settles how many rows each owner has."""
+        if table.owner is None:
+            return Skeleton(np.full(n, NULL))
+        parent = self.database.tables[table.owner.parent]
+        orphans = min(n, round(fitted.orphans * n / max(1, fitted.rows)))
+        if len(parent) == 0:
+            return Skeleton(np.full(n, NULL))
+        counts = self._children(parent, table.owner, n - orphans)
+        return Skeleton(np.r_[np.full(orphans, NULL), np.repeat(np.arange(len(parent)), counts)])
+
+    def _children(self, parent: MadeTable, key: ForeignKey, total: int) -> Ints:
+        """Brings the drawn numbers of children to the planned total, and the codes with them."""
+        fan_out = parent.fitted.fan_outs.get(key.id)
+        rng = self.rng("fan-out", key.id)
+        where = f"{key.child}{column_list(key.columns)}"
+        if fan_out is None:
+            return reconcile(np.ones(len(parent), np.int64), total, rng, what=where)
+        places = parent.fitted.layout.places("fanout", key.id)
+        counts = fan_out.decode(parent.codes[:, places].astype(np.int32), rng)
+        counts = reconcile(counts, total, rng, cap=fan_out.cap, what=where)
+        parent.codes[:, places] = fan_out.encode(counts)
+        parent.children[key.id] = counts
+        return counts
+
+    def _put_kept(self, made: MadeTable) -> None:
+        """Fills in the codes of rows that are kept."""
+        blocks = made.fitted.layout.of("common")
+        if made.fitted.kept is not None and blocks and len(made):
+            rows = np.arange(len(made)) % max(1, len(made.fitted.kept))
+            made.codes[:, blocks[0].start : blocks[-1].stop] = made.fitted.kept[rows]
+
+    def _drawing(self, made: MadeTable) -> Drawing:
+        return Drawing(
+            skeleton=made.skeleton,
+            above=lambda rows: self._above(made, rows),
+            anchors=self._anchors(made),
+            seed=self.seed,
+            table=made.plan.id,
+            workers=self.settings.processes,
+        )
+
+    def _above(self, made: MadeTable, rows: slice) -> Codes:
+        """What is seen of the owners of some rows, and of theirs."""
+        numbers, at = np.arange(rows.start, rows.stop), made
+        parts = []
+        for ancestor in made.fitted.context.ancestors:
+            numbers = np.where(numbers >= 0, at.skeleton.owner[np.maximum(numbers, 0)], NULL)
+            assert at.plan.owner is not None  # noqa: S101 - as many ancestors as owners
+            at = self.database.tables[at.plan.owner.parent]
+            parts.append(ancestor_codes(ancestor, at.codes, numbers))
+        return np.concatenate(parts, axis=1) if parts else np.zeros((len(numbers), 0), np.int32)
+
+    def _anchors(self, made: MadeTable) -> Ints:
+        """The owner's moment that first values are counted from."""
+        sequence, owner = made.fitted.sequence, made.plan.owner
+        if sequence is None or sequence.anchor is None or owner is None:
+            return np.zeros(len(made), np.int64)
+        column = self.database.column(owner.parent, sequence.anchor)
+        family = self.database.tables[owner.parent].plan.table.by_name[sequence.anchor].type.family
+        return in_measure(order_numbers(column), family, sequence.measure)[np.maximum(made.skeleton.owner, 0)]
+
+    def _draw_together(self, made: MadeTable) -> None:
+        """Lets no family run past the end of what was learned."""
+        sequence = made.fitted.sequence
+        if sequence is not None:
+            made.values[:] = sequence.drawn_together(made.values, made.skeleton.family)
+
+    def _observe(self, made: MadeTable, name: str) -> None:
+        """Puts in what is known of the rows that a reference was assigned to."""
+        reference = self._reference(made.plan, name)
+        parent = self.database.tables[reference.key.parent]
+        seen = see_referenced(parent.fitted.layout)
+        made.codes[:, made.fitted.layout.places("referenced", name)] = ancestor_codes(
+            seen, parent.codes, made.parents[name]
+        )
+
+    # Finishing tables
+
+    def can_finish(self, name: str) -> bool:
+        """True when every table that this one points to has been drawn."""
+        plan = self.database.tables[name].plan
+        return all(reference.key.parent in self.database.tables for reference in plan.references)
+
+
+    def finish(self, name: str) -> TableRows:
+        """Assigns what is left, settles what must be known of all rows, and hands the rows out."""
+        made = self.database.tables[name]
+        for reference in made.plan.references:
+            self.assigner.assign(made, reference)
+        self._settle(made)
+        columns = tuple(column.name for column in made.plan.columns if column.producer != "generated")
+        return TableRows(made.plan.table, len(made), columns, self._batches(made, columns))
+
+    def _settle(self, made: MadeTable) -> None:
+        """Settles columns that others point to, and those of unique rules that must be looked after."""
+        table = made.plan
+        for name in self._pointed(table.id):
+            if name not in made.fitted.keys:
+                self.database.column(table.id, name)
+        for column in (*table.by("counter"), *table.by("period_end")):
+            self.database.column(table.id, column.name)
+        if len(made) == 0:
+            return
+        self._keep_reference_checks(made)
+        for found in table.uniques:
+            if found.way == "repair" and table.role != "lookup":
+                names = tuple(dict.fromkeys((*found.unique.columns, *_predicate_columns(found.unique.predicate))))
+                columns = {name: self.database.column(table.id, name) for name in names}
+                changeable = tuple(name for name in names if self._is_changeable(made, name))
+                listed = frozenset(column.name for column in table.by("kind") if column.kind in _LISTED)
+                rule = Rule(table.table, found.unique, changeable, listed)
+                rng = self.rng("unique", table.id, found.unique.name)
+                made.columns |= keep_unique(rule, columns, rng)
+
+    def _keep_reference_checks(self, made: MadeTable) -> None:
+        """Keeps checks that read columns of references, such as "one of the three at most", for all rows at once."""
+        table = made.plan
+        if table.role == "lookup":
+            return
+        free = {reference.key.id: reference for reference in table.references if self._may_move(made, reference)}
+        filled = {column for reference in free.values() for column in reference.free}
+        checks = [check for check in table.checks if columns_of(check.expression) & filled]
+        names = {name for check in checks for name in columns_of(check.expression)}
+        if not checks:
+            return
+        columns = {name: self.database.column(table.id, name) for name in sorted(names)}
+        columns |= {f"@{name}": pa.array(made.parents[name]) for name in free}
+        units = {name: (name,) for name in names if self._is_changeable(made, name)}
+        units |= {name: (f"@{name}", *reference.free) for name, reference in free.items()}
+        kept = keep_checks(Duty(table.table, checks, units), columns, self.rng("checks", table.id))
+        for name in free:
+            made.parents[name] = np.array(kept[f"@{name}"], dtype=np.int64)
+        made.columns |= {name: kept[name] for name in names}
+
+    def _may_move(self, made: MadeTable, reference: ReferencePlan) -> bool:
+        """True where rows may point to another row of the same table without breaking anything else."""
+        code = made.fitted.references.get(reference.key.id)
+        in_key = any(set(reference.key.columns) & set(found.unique.columns) for found in made.plan.uniques)
+        return code is not None and not code.tree and not in_key and not reference.fixed
+
+    def _pointed(self, table: str) -> tuple[str, ...]:
+        """Columns of a table that references point to."""
+        keys = self.replica.plan.children(table)
+        return tuple(dict.fromkeys(column for key in keys for column in key.parent_columns))
+
+    def _is_changeable(self, made: MadeTable, name: str) -> bool:
+        column = next(found for found in made.plan.columns if found.name == name)
+        ordered = name == made.plan.order and made.fitted.sequence is not None
+        return column.producer == "kind" and not ordered and made.plan.role != "lookup"
+
+    def _batches(self, made: MadeTable, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+        n = len(made)
+        starts = list(range(0, n, CHUNK_ROWS))
+        self.database.people(made, slice(0, 0))
+        if self.settings.processes < 2 or len(starts) < 2:
+            for start in starts:
+                yield self._batch(made, columns, slice(start, min(n, start + CHUNK_ROWS)))
+            return
+        # A few batches ahead, so that making and loading overlap.
+        with ThreadPoolExecutor(self.settings.processes) as pool:
+            ahead = self.settings.processes + 1
+            pending = [pool.submit(self._batch, made, columns, slice(a, min(n, a + CHUNK_ROWS))) for a in starts[:ahead]]
+            for start in starts[ahead:]:
+                done = pending.pop(0).result()
+                pending.append(pool.submit(self._batch, made, columns, slice(start, min(n, start + CHUNK_ROWS))))
+                yield done
+            for future in pending:
+                yield future.result()
+
+    def _batch(self, made: MadeTable, columns: tuple[str, ...], rows: slice) -> pa.RecordBatch:
+        table = made.plan
+        arrays = {name: self._values(made, name, rows) for name in columns}
+        if table.role != "lookup":
+            free = [name for name in columns if name not in made.columns and self._is_changeable(made, name)]
+            duty = Duty(table.table, table.checks, {name: (name,) for name in free})
+            arrays = keep_checks(duty, arrays, self.rng("checks", table.id, rows.start))
+        if not arrays:
+            # Rows without a column are still rows.
+            return pa.RecordBatch.from_arrays([pa.nulls(rows.stop - rows.start)], names=[""])
+        return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
+
+    def _values(self, made: MadeTable, name: str, rows: slice) -> pa.Array:
+        column = next(found for found in made.plan.columns if found.name == name)
+        if column.producer == "derived":
+            return _placeholder(column.column.type.family, column.column.nullable, rows.stop - rows.start)
+        return self.database.chunk(made.plan.id, name, rows)
+
+    def forget(self, name: str) -> None:
+        """Lets go of tables that have been handed out and that no other table sees any more."""
+        self.done.add(name)
+        for table in list(self.database.tables):
+            if table in self.done and self.seen_by[table] <= self.done:
+                del self.database.tables[table]
+
+
+def _seen_by(plan: Plan) -> dict[str, set[str]]:
+    """For each table the tables that see its rows: that point to it, or lie below it."""
+    seers: dict[str, set[str]] = {table.id: set() for table in plan.tables}
+    for table in plan.tables:
+        for reference in table.references:
+            seers[reference.key.parent].add(table.id)
+        for key in table.holder_path or ():
+            seers[key.parent].add(table.id)
+        at = table
+        while at.owner is not None:
+            seers[at.owner.parent].add(table.id)
+            at = plan.by_id[at.owner.parent]
+    return seers
+
+
+# Kinds whose values come from a list.
+_LISTED = frozenset({"category", "opaque", "array"})
+
+
+def _predicate_columns(predicate: str | None) -> tuple[str, ...]:
+    from replica.constraints.checks import NotReadableError, columns_of
+
+    if predicate is None:
+        return ()
+    try:
+        return tuple(sorted(columns_of(predicate)))
+    except NotReadableError:
+        return ()
+
+
+_ZERO = {"integer": 0, "float": 0.0, "boolean": False}
+
+
+def _placeholder(family: str, nullable: bool, n: int) -> pa.Array:
+    """What stands in a derived column until it is computed."""
+    if nullable:
+        return pa.nulls(n, pa.string())
+    return pa.array([_ZERO.get(family, "" if family in ("text", "tsvector") else "0")] * n)
