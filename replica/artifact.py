@@ -1,8 +1,8 @@
 """A fitted replica as one file: a zip with JSON, safetensors and a manifest of hashes. Never pickle.
 
-    manifest.json      format, versions, fingerprint of the schema, SHA-256 of every other member
-    replica.json       plan, schema, kinds: everything but numbers in bulk
-    arrays.safetensors the numbers
+manifest.json      format, versions, fingerprint of the schema, SHA-256 of every other member
+replica.json       plan, schema, kinds: everything but numbers in bulk
+arrays.safetensors the numbers
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def _classes() -> dict[str, type]:
         *(Ancestor, ContextSpec, FamilyCode, FanOut, GapCode, KeyMaker, Block, Layout, SequenceCode),
         *(databases.Ddl, databases.Statement),
     ]
-    return {found.__name__: found for found in listed if isinstance(found, type) and hasattr(found, "__dataclass_fields__")}
+    return {
+        found.__name__: found for found in listed if isinstance(found, type) and hasattr(found, "__dataclass_fields__")
+    }
 
 
 def fingerprint(schema: model.Schema) -> str:
@@ -94,11 +96,13 @@ def save(replica: FittedReplica, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Written beside its place and moved there, so that no half file ever has the name.
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as out:
-            with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-                archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
-                for name, data in members.items():
-                    archive.writestr(name, data)
+        with (
+            tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as out,
+            zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
+            archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
+            for name, data in members.items():
+                archive.writestr(name, data)
         Path(out.name).replace(path)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)

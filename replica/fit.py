@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -11,24 +10,22 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from replica.conditioning import context_spec, observe, source_context
 from replica.databases.base import Ddl, Snapshot
-from replica.encoding import EncodedTable, encode_tables, is_same_person, references_apart
 from replica.errors import FitError
 from replica.fitted import FittedReplica, FittedTable
 from replica.generators import generator_named
 from replica.generators.base import Encoded, FitOptions, TableGenerator
+from replica.learning.conditioning import context_spec, observe, source_context
+from replica.learning.encoding import EncodedTable, encode_tables, is_same_person, references_apart
+from replica.learning.source_rows import SourceTable, read_source
 from replica.plan import Plan, TablePlan
+from replica.progress import Progress, Report, ignore
 from replica.relations.context import ContextSpec
 from replica.relations.keys import KeyMaker
 from replica.relations.layout import Layout
 from replica.schema.model import Schema
 from replica.seeds import stream
 from replica.settings import Settings
-from replica.source_rows import SourceTable, read_source
-
-Report = Callable[[str, str, float], None]
-"""Called with the step, the table and the share of the step that is done."""
 
 # With less work than this, in rows times spans, starting processes costs more than it saves.
 _WORTH_PROCESSES = 1_500_000
@@ -51,7 +48,7 @@ class _Job:
         return len(self.rows) * (len(self.rows.spans) + len(self.context.spans) // 4)
 
 
-def fit(snapshot: Snapshot, plan: Plan, ddl: Ddl, settings: Settings, report: Report = lambda *_: None) -> FittedReplica:
+def fit(snapshot: Snapshot, plan: Plan, ddl: Ddl, settings: Settings, report: Report = ignore) -> FittedReplica:
     """Learns all planned tables.
 
     Args:
@@ -59,22 +56,16 @@ def fit(snapshot: Snapshot, plan: Plan, ddl: Ddl, settings: Settings, report: Re
         plan: what was decided.
         ddl: the schema as SQL, read in the same snapshot.
         settings: the settings of the run.
-        report: called as the work goes on.
+        report: told how far the run is.
 
     Raises:
         PrivilegeError: a table may not be read.
         FitError: a table could not be learned.
     """
-    done: list[str] = []
-
-    def read(table: str) -> None:
-        done.append(table)
-        report("read", table, len(done) / max(1, len(plan.tables)))
-
-    sources = read_source(snapshot, plan, settings, read)
+    sources = read_source(snapshot, plan, settings, report)
+    report(Progress("encode"))
     encoded = encode_tables(plan, sources, settings.seed)
-    report("encode", "", 1.0)
-    observed = {name: observe(plan, table, encoded) for name, table in encoded.items()}
+    observed = {name: observe(table, encoded) for name, table in encoded.items()}
     layouts = {name: layout for name, (layout, _) in observed.items()}
     specs = {table.id: context_spec(plan, table, layouts) for table in plan.tables}
     seen = {name: (encoded[name], codes) for name, (_, codes) in observed.items()}
@@ -98,7 +89,7 @@ def fit(snapshot: Snapshot, plan: Plan, ddl: Ddl, settings: Settings, report: Re
             layouts[table.id],
             specs[table.id],
             models.get(table.id),
-            same_person=is_same_person(plan, sources[table.id], sources),
+            same_person=is_same_person(sources[table.id], sources),
             kept=lambda name: encoded[name].kept is not None,
         )
         for table in plan.tables
@@ -120,11 +111,12 @@ def _run(jobs: list[_Job], settings: Settings, report: Report) -> dict[str, Tabl
     jobs = _with_time_limits(jobs, total, settings)
     models: dict[str, TableGenerator] = {}
     finished = 0
+    report(Progress("learn", "", 0, total))
     by_table = {job.table: job for job in jobs}
     for table, model in _fit_all(jobs, settings.processes, total):
         models[table] = model
         finished += by_table[table].work
-        report("fit", table, finished / total)
+        report(Progress("learn", table, finished, total))
     return models
 
 
@@ -250,5 +242,3 @@ def _key_maker(schema: Schema, table: TablePlan, name: str) -> KeyMaker:
             return KeyMaker(family, sequence.start, sequence.increment, 0)  # type: ignore[arg-type]
     start = 1 if column.map.start is None else column.map.start
     return KeyMaker(family, start, 1, 0)  # type: ignore[arg-type]
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,11 +12,10 @@ import pyarrow as pa
 from replica.databases.base import Database, Staging
 from replica.fitted import FittedReplica
 from replica.plan import TablePlan
-from replica.sample import TableRows
+from replica.progress import Progress, Report, ignore
+from replica.sample import TableRows, planned_rows
 from replica.schema.model import quote_name
 from replica.settings import Settings
-
-Report = Callable[[str, str, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ class _Clock:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        self._report(name, "", 0.0)
+        self._report(Progress(name))
         start = time.monotonic()
         yield
         self.steps.append(StepTime(name, time.monotonic() - start))
@@ -86,7 +85,7 @@ def load(
     rows: Iterable[TableRows],
     target: Database,
     settings: Settings,
-    report: Report = lambda *_: None,
+    report: Report = ignore,
 ) -> LoadReport:
     """Builds the target out of a schema and rows, and puts it in place.
 
@@ -97,20 +96,19 @@ def load(
         rows: the rows, table by table; made while they are taken.
         target: where to build.
         settings: workers, and whether a target that is not empty may be replaced.
-        report: called as the work goes on, with the step, the table and the share of it that is done.
+        report: told how far the run is.
 
     Raises:
         TargetNotEmptyError: the target holds tables and may not be replaced.
         LoadError: the server refused something; the target is as it was.
     """
     clock, ddl = _Clock(report), replica.ddl
-    tables: list[TableLoad] = []
     with target.staging(ddl, replace=settings.replace, workers=settings.processes) as staging:
         with clock.step("schema"):
             staging.execute(ddl.pre_data)
         with clock.step("rows"):
-            for found in rows:
-                tables.append(_load_table(staging, found, report))
+            watch = _Watch(report, sum(planned_rows(replica, settings).values()))
+            tables = [_load_table(staging, found, watch) for found in rows]
         with clock.step("derived columns"):
             for table in replica.plan.tables:
                 _derive(staging, table)
@@ -128,22 +126,26 @@ def load(
     return LoadReport(tuple(tables), tuple(clock.steps), way)
 
 
-def _load_table(staging: Staging, rows: TableRows, report: Report) -> TableLoad:
+class _Watch:
+    """Counts the rows of all tables together."""
+
+    def __init__(self, report: Report, total: int) -> None:
+        self._report = report
+        self._total = total
+        self._done = 0
+
+    def counted(self, rows: TableRows) -> Iterator[pa.RecordBatch]:
+        """Hands batches on and reports them when they have been taken."""
+        for batch in rows.batches:
+            yield batch
+            self._done += batch.num_rows
+            self._report(Progress("rows", rows.table.id, self._done, self._total, "rows"))
+
+
+def _load_table(staging: Staging, rows: TableRows, watch: _Watch) -> TableLoad:
     start = time.monotonic()
-    report("rows", rows.table.id, 0.0)
-    written = 0
-    if rows.total:
-        written = staging.copy(rows.table, rows.columns, _counted(rows, report))
-    report("rows", rows.table.id, 1.0)
+    written = staging.copy(rows.table, rows.columns, watch.counted(rows)) if rows.total else 0
     return TableLoad(rows.table.id, written, time.monotonic() - start)
-
-
-def _counted(rows: TableRows, report: Report) -> Iterator[pa.RecordBatch]:
-    done = 0
-    for batch in rows.batches:
-        yield batch
-        done += batch.num_rows
-        report("rows", rows.table.id, done / rows.total)
 
 
 def _derive(staging: Staging, table: TablePlan) -> None:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from replica.databases import open_database
 from replica.databases.base import Database, Finding, Snapshot
 from replica.databases.url import DatabaseUrl
 from replica.errors import LoadError, PrivilegeError, SameDatabaseError, TargetNotEmptyError
+from replica.evaluation.evaluate import EvaluationReport
+from replica.evaluation.evaluate import evaluate as compare
 from replica.fit import fit
 from replica.fitted import FittedReplica
 from replica.inference import Draft, draft_map
 from replica.load import LoadReport, load
 from replica.plan import Plan, check_drift, plan
+from replica.progress import Report, ignore
 from replica.sample import sample
 from replica.schema.model import Schema
 from replica.schema.schema_map import SchemaMap, read_map
 from replica.settings import Settings
-
-Report = Callable[[str, str, float], None]
-"""Called as the work goes on, with the step, the table and the share of the step that is done."""
 
 Url = str | DatabaseUrl
 
@@ -77,7 +76,7 @@ def make_plan(url: Url, settings: Settings | None = None) -> Planned:
 
 
 def learn(
-    url: Url, settings: Settings | None = None, *, target_version: int | None = None, report: Report = lambda *_: None
+    url: Url, settings: Settings | None = None, *, target_version: int | None = None, report: Report = ignore
 ) -> FittedReplica:
     """Learns a source.
 
@@ -85,7 +84,7 @@ def learn(
         url: the source.
         settings: the settings of the run.
         target_version: version of the server that the replica is for, as one number; the source's own if None.
-        report: called as the work goes on.
+        report: told how far the run is.
 
     Raises:
         PrivilegeError: a table may not be read.
@@ -101,9 +100,7 @@ def learn(
         return fit(snapshot, planned.plan, ddl, settings, report)
 
 
-def write(
-    replica: FittedReplica, url: Url, settings: Settings | None = None, report: Report = lambda *_: None
-) -> LoadReport:
+def write(replica: FittedReplica, url: Url, settings: Settings | None = None, report: Report = ignore) -> LoadReport:
     """Makes rows out of what was learned and loads them into a target.
 
     Raises:
@@ -116,9 +113,7 @@ def write(
     return load(replica, sample(replica, settings), target, settings, report)
 
 
-def replicate(
-    source: Url, target: Url, settings: Settings | None = None, report: Report = lambda *_: None
-) -> LoadReport:
+def replicate(source: Url, target: Url, settings: Settings | None = None, report: Report = ignore) -> LoadReport:
     """Learns a source and writes a database like it.
 
     Raises:
@@ -152,6 +147,15 @@ def check(source: Url, target: Url, settings: Settings | None = None) -> list[Fi
     return found
 
 
+def evaluate(source: Url, target: Url) -> EvaluationReport:
+    """Compares a replica with its source.
+
+    Raises:
+        EvaluateError: the target does not have the source's tables and columns.
+    """
+    return compare(open_database(source), open_database(target))
+
+
 def refuse_same(source: Database, target: Database) -> None:
     """Refuses to write a database over itself.
 
@@ -177,5 +181,11 @@ def _refuse_errors(findings: list[Finding]) -> None:
     if not errors:
         return
     first, more = errors[0], f" (and {len(errors) - 1} more: see `replica check`)" if len(errors) > 1 else ""
-    kind = TargetNotEmptyError if "not empty" in first.message else PrivilegeError if "read it" in first.message else LoadError
+    kind = (
+        TargetNotEmptyError
+        if "not empty" in first.message
+        else PrivilegeError
+        if "read it" in first.message
+        else LoadError
+    )
     raise kind(f"{first.subject}: {first.message}{more}")

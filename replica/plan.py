@@ -6,9 +6,10 @@ what ``replica plan`` prints.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from replica.constraints.checks import readable
 from replica.errors import DriftError, PlanError, UnknownNameError
@@ -169,7 +170,11 @@ class Plan:
 
     def children(self, table: str) -> tuple[ForeignKey, ...]:
         """Returns the references of planned tables that point to a table, in a fixed order."""
-        keys = (key for child in self.tables for key in (*([child.owner] if child.owner else []), *(r.key for r in child.references)))
+        keys = (
+            key
+            for child in self.tables
+            for key in (*([child.owner] if child.owner else []), *(r.key for r in child.references))
+        )
         return tuple(sorted((key for key in keys if key.parent == table), key=lambda key: key.id))
 
 
@@ -346,9 +351,11 @@ def _spread(schema: Schema, skipped: dict[str, str], notes: list[str]) -> None:
                 skipped[key.child] = f"it needs {key.parent}, which gets no rows"
                 notes.append(f"{key.child} gets no rows, since it cannot do without {key.parent}")
                 changed = True
-    for key in schema.foreign_keys:
-        if key.parent in skipped and key.child not in skipped and schema.by_id[key.parent].kind != "partition":
-            notes.append(f"{key.child}{column_list(key.columns)} is null in every row, since {key.parent} gets none")
+    notes += [
+        f"{key.child}{column_list(key.columns)} is null in every row, since {key.parent} gets none"
+        for key in schema.foreign_keys
+        if key.parent in skipped and key.child not in skipped and schema.by_id[key.parent].kind != "partition"
+    ]
 
 
 def _owner(table: Table, table_map: TableMap, skipped: Mapping[str, str]) -> ForeignKey | None:
@@ -384,7 +391,7 @@ def _order(tables: list[Table], keys: list[ForeignKey], owners: Mapping[str, For
 def _plan_table(table: Table, around: _Surroundings) -> TablePlan:
     table_map = around.schema_map.tables[table.id]
     owner = around.owners.get(table.id)
-    columns = tuple(_plan_column(table, column, table_map.columns[column.name], around) for column in table.columns)
+    columns = tuple(_plan_column(table, column, table_map.columns[column.name]) for column in table.columns)
     references = _plan_references(table, owner, around)
     generator = table_map.generator or around.settings.generator
     if generator not in GENERATORS:
@@ -409,7 +416,7 @@ def _plan_table(table: Table, around: _Surroundings) -> TablePlan:
     )
 
 
-def _plan_column(table: Table, column: Column, found: ColumnMap, around: _Surroundings) -> ColumnPlan:
+def _plan_column(table: Table, column: Column, found: ColumnMap) -> ColumnPlan:
     where = f"schema map: {table.id}.{quote_name(column.name)}"
     if column.generated is not None:
         return ColumnPlan(column, "generated", None, {}, found)
@@ -421,7 +428,7 @@ def _plan_column(table: Table, column: Column, found: ColumnMap, around: _Surrou
         raise PlanError(f"{where}: kind generated, but the database does not compute the column: choose a kind")
     if found.kind in STRUCTURAL:
         _check_structural(table, column, found, where)
-        return ColumnPlan(column, found.kind, None, {}, found)  # type: ignore[arg-type] - a STRUCTURAL name
+        return ColumnPlan(column, cast("Producer", found.kind), None, {}, found)
     if found.kind not in KINDS and found.kind not in PERSONAL:
         raise UnknownNameError("column kind", found.kind, {*KINDS, *PERSONAL, *STRUCTURAL})
     kind, options = kind_named(found.kind)
@@ -430,16 +437,15 @@ def _plan_column(table: Table, column: Column, found: ColumnMap, around: _Surrou
     for other in (found.after, found.near):
         if other is not None:
             _require_columns(table, [other], where)
-    unique = any(
-        unique.columns == (column.name,) and not unique.predicate
-        for unique in table.uniques
-    )
+    unique = any(unique.columns == (column.name,) and not unique.predicate for unique in table.uniques)
     return ColumnPlan(column, "kind", found.kind, {**options, **found.options, "unique": unique}, found)
 
 
 def _check_structural(table: Table, column: Column, found: ColumnMap, where: str) -> None:
     if found.kind == "key" and column.type.family not in ("integer", "numeric", "uuid"):
-        raise PlanError(f"{where}: a key is a whole number or a UUID, however: {column.type.name}; choose code or label")
+        raise PlanError(
+            f"{where}: a key is a whole number or a UUID, however: {column.type.name}; choose code or label"
+        )
     if found.kind == "counter":
         if column.type.family not in ("integer", "numeric") or not found.within:
             raise PlanError(f"{where}: a counter is a whole number with `within`, the columns it counts within")
@@ -482,7 +488,9 @@ def _implies(wide: ForeignKey, narrow: ForeignKey, schema: Schema) -> bool:
     if wide.parent == narrow.parent:
         return carried == narrow.parent_columns
     return any(
-        key.parent == narrow.parent and dict(zip(key.columns, key.parent_columns, strict=True)) == dict(zip(carried, narrow.parent_columns, strict=True))
+        key.parent == narrow.parent
+        and dict(zip(key.columns, key.parent_columns, strict=True))
+        == dict(zip(carried, narrow.parent_columns, strict=True))
         for key in schema.by_id[wide.parent].foreign_keys
     )
 
@@ -522,22 +530,32 @@ def _holder_path(table: Table, table_map: TableMap, around: _Surroundings) -> tu
         return ()
     if table_map.role != "private":
         return None
-    keys = [key for key in around.schema.foreign_keys if key.child not in around.skipped and key.parent not in around.skipped]
+    keys = [
+        key
+        for key in around.schema.foreign_keys
+        if key.child not in around.skipped and key.parent not in around.skipped
+    ]
     for name, other in around.schema_map.tables.items():
         if other.role == "subject" and name not in around.skipped and (path := paths_to(table.id, name, keys)):
             return path
-    path = []
+    upward: list[ForeignKey] = []
     at = table.id
     while at in around.owners and around.schema_map.tables[around.owners[at].parent].role in ("private", "subject"):
-        path.append(around.owners[at])
+        upward.append(around.owners[at])
         at = around.owners[at].parent
-    return tuple(path)
+    return tuple(upward)
 
 
 def _sex_column(columns: tuple[ColumnPlan, ...]) -> str | None:
     """The column of few values whose name says sex or gender."""
     for column in columns:
-        if column.kind == "category" and column.name.lower().strip("_") in ("sex", "gender", "geschlecht", "sexe", "sexo"):
+        if column.kind == "category" and column.name.lower().strip("_") in (
+            "sex",
+            "gender",
+            "geschlecht",
+            "sexe",
+            "sexo",
+        ):
             return column.name
     return None
 
@@ -552,6 +570,4 @@ def _all_checks(table: Table) -> Iterable[Check]:
 
 
 def _replace_value(expression: str, name: str) -> str:
-    import re
-
     return re.sub(r"\bVALUE\b", lambda _: name, expression)

@@ -14,25 +14,24 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from replica.assigning import Assigner
-from replica.conditioning import see_referenced
-from replica.constraints.checks import columns_of
+from replica.constraints.checks import NotReadableError, columns_of
 from replica.constraints.repair import Duty, keep_checks
 from replica.constraints.unique import Rule, keep_unique
-from replica.encoding import in_measure
-from replica.drawing import CHUNK_ROWS, Drawing, Skeleton, draw
 from replica.errors import PlanError
 from replica.fitted import FittedReplica, FittedTable
 from replica.kinds.base import Codes
-from replica.made import MadeDatabase, MadeTable
+from replica.kinds.datetime import order_numbers
+from replica.making.assigning import Assigner
+from replica.making.drawing import CHUNK_ROWS, Drawing, Skeleton, draw
+from replica.making.made import MadeDatabase, MadeTable
 from replica.plan import Plan, ReferencePlan, TablePlan
-from replica.relations.context import ancestor_codes
+from replica.relations.context import ancestor_codes, see_referenced
 from replica.relations.fanout import reconcile
+from replica.relations.gaps import in_measure
 from replica.relations.joins import NULL
 from replica.schema.model import ForeignKey, Table, column_list
 from replica.seeds import stream
 from replica.settings import Settings
-from replica.source_rows import order_numbers
 
 Ints = npt.NDArray[np.int64]
 
@@ -249,7 +248,6 @@ class _Making:
         plan = self.database.tables[name].plan
         return all(reference.key.parent in self.database.tables for reference in plan.references)
 
-
     def finish(self, name: str) -> TableRows:
         """Assigns what is left, settles what must be known of all rows, and hands the rows out."""
         made = self.database.tables[name]
@@ -293,7 +291,7 @@ class _Making:
             return
         columns = {name: self.database.column(table.id, name) for name in sorted(names)}
         columns |= {f"@{name}": pa.array(made.parents[name]) for name in free}
-        units = {name: (name,) for name in names if self._is_changeable(made, name)}
+        units: dict[str, tuple[str, ...]] = {name: (name,) for name in names if self._is_changeable(made, name)}
         units |= {name: (f"@{name}", *reference.free) for name, reference in free.items()}
         kept = keep_checks(Duty(table.table, checks, units), columns, self.rng("checks", table.id))
         for name in free:
@@ -327,7 +325,9 @@ class _Making:
         # A few batches ahead, so that making and loading overlap.
         with ThreadPoolExecutor(self.settings.processes) as pool:
             ahead = self.settings.processes + 1
-            pending = [pool.submit(self._batch, made, columns, slice(a, min(n, a + CHUNK_ROWS))) for a in starts[:ahead]]
+            pending = [
+                pool.submit(self._batch, made, columns, slice(a, min(n, a + CHUNK_ROWS))) for a in starts[:ahead]
+            ]
             for start in starts[ahead:]:
                 done = pending.pop(0).result()
                 pending.append(pool.submit(self._batch, made, columns, slice(start, min(n, start + CHUNK_ROWS))))
@@ -381,8 +381,6 @@ _LISTED = frozenset({"category", "opaque", "array"})
 
 
 def _predicate_columns(predicate: str | None) -> tuple[str, ...]:
-    from replica.constraints.checks import NotReadableError, columns_of
-
     if predicate is None:
         return ()
     try:

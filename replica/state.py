@@ -35,7 +35,9 @@ def pack(value: Any, arrays: Arrays, path: str = "") -> Any:
         arrays[path] = np.ascontiguousarray(value)
         return {_ARRAY: path}
     if is_dataclass(value) and not isinstance(value, type):
-        inner = {found.name: pack(getattr(value, found.name), arrays, f"{path}/{found.name}") for found in fields(value)}
+        inner = {
+            found.name: pack(getattr(value, found.name), arrays, f"{path}/{found.name}") for found in fields(value)
+        }
         return {_CLASS: type(value).__name__, **inner}
     if isinstance(value, Mapping):
         return {_MAP: [[pack(k, arrays), pack(v, arrays, f"{path}/{k}")] for k, v in value.items()]}
@@ -66,7 +68,7 @@ def unpack(tree: Any, arrays: Mapping[str, npt.NDArray[Any]], classes: Mapping[s
         return arrays[tree[_ARRAY]]
     if _MAP in tree:
         return {unpack(k, arrays, classes): unpack(v, arrays, classes) for k, v in tree[_MAP]}
-    name = tree.get(_CLASS)
+    name = str(tree.get(_CLASS))
     if name not in classes:
         raise ArtifactError(f"the file holds a {name}, which this version does not know: use the version that wrote it")
     inner = {key: unpack(value, arrays, classes) for key, value in tree.items() if key != _CLASS}

@@ -39,7 +39,7 @@ class _Value:
 
 
 @lru_cache(maxsize=4096)
-def parse(expression: str) -> exp.Expression:
+def parse(expression: str) -> exp.Expr:
     """Returns the syntax tree of a condition as PostgreSQL prints it.
 
     Raises:
@@ -79,13 +79,15 @@ def holds(expression: str, columns: Columns, n: int) -> Mask:
         NotReadableError: the condition uses something that is not understood here.
     """
     found = _evaluate(parse(expression), columns, n)
-    return found.null | found.data.astype(bool)
+    passes: Mask = found.null | found.data.astype(bool)
+    return passes
 
 
 def is_true(expression: str, columns: Columns, n: int) -> Mask:
     """Evaluates a condition as the predicate of an index does: a row counts when it is true."""
     found = _evaluate(parse(expression), columns, n)
-    return ~found.null & found.data.astype(bool)
+    counts: Mask = ~found.null & found.data.astype(bool)
+    return counts
 
 
 def texts_of(expression: str, columns: Columns, n: int) -> pa.Array:
@@ -94,7 +96,7 @@ def texts_of(expression: str, columns: Columns, n: int) -> pa.Array:
     return pa.array(found.data.astype(object), mask=found.null)
 
 
-def _evaluate(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _evaluate(node: exp.Expr, columns: Columns, n: int) -> _Value:
     handler = _HANDLERS.get(type(node))
     if handler is None:
         raise NotReadableError(f"{type(node).__name__} in {node.sql()}")
@@ -103,7 +105,7 @@ def _evaluate(node: exp.Expression, columns: Columns, n: int) -> _Value:
     return _Value(~found.data.astype(bool), found.null) if node.args.get("negate") else found
 
 
-def _column(node: exp.Expression, columns: Columns, n: int) -> _Value:  # noqa: ARG001 - a handler
+def _column(node: exp.Expr, columns: Columns, n: int) -> _Value:  # noqa: ARG001 - a handler
     if node.name not in columns:
         raise NotReadableError(f"column {node.name}")
     return as_value(columns[node.name])
@@ -128,47 +130,47 @@ def as_value(values: pa.Array) -> _Value:
     raise NotReadableError(f"values of type {kind}")
 
 
-def _literal(node: exp.Expression, columns: Columns, n: int) -> _Value:  # noqa: ARG001 - a handler
+def _literal(node: exp.Expr, columns: Columns, n: int) -> _Value:  # noqa: ARG001 - a handler
     value: Any = node.name if node.args.get("is_string") else float(node.name)
     return _Value(np.full(n, value, dtype=object if isinstance(value, str) else np.float64), np.zeros(n, dtype=bool))
 
 
-def _null(node: exp.Expression, columns: Columns, n: int) -> _Value:  # noqa: ARG001 - a handler
+def _null(node: exp.Expr, columns: Columns, n: int) -> _Value:  # noqa: ARG001 - a handler
     return _Value(np.zeros(n), np.ones(n, dtype=bool))
 
 
-def _boolean(node: exp.Expression, columns: Columns, n: int) -> _Value:  # noqa: ARG001 - a handler
+def _boolean(node: exp.Expr, columns: Columns, n: int) -> _Value:  # noqa: ARG001 - a handler
     return _Value(np.full(n, bool(node.this)), np.zeros(n, dtype=bool))
 
 
-def _inner(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _inner(node: exp.Expr, columns: Columns, n: int) -> _Value:
     return _evaluate(node.this, columns, n)
 
 
-def _and(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _and(node: exp.Expr, columns: Columns, n: int) -> _Value:
     a, b = _two(node, columns, n)
     false = (~a.null & ~a.data.astype(bool)) | (~b.null & ~b.data.astype(bool))
     null = (a.null | b.null) & ~false
     return _Value(~false & ~null, null)
 
 
-def _or(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _or(node: exp.Expr, columns: Columns, n: int) -> _Value:
     a, b = _two(node, columns, n)
     true = (~a.null & a.data.astype(bool)) | (~b.null & b.data.astype(bool))
     return _Value(true, (a.null | b.null) & ~true)
 
 
-def _not(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _not(node: exp.Expr, columns: Columns, n: int) -> _Value:
     a = _evaluate(node.this, columns, n)
     return _Value(~a.data.astype(bool), a.null)
 
 
-def _two(node: exp.Expression, columns: Columns, n: int) -> tuple[_Value, _Value]:
+def _two(node: exp.Expr, columns: Columns, n: int) -> tuple[_Value, _Value]:
     return _evaluate(node.this, columns, n), _evaluate(node.expression, columns, n)
 
 
-def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[exp.Expression, Columns, int], _Value]:
-    def handler(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[exp.Expr, Columns, int], _Value]:
+    def handler(node: exp.Expr, columns: Columns, n: int) -> _Value:
         if isinstance(node.expression, exp.Any):
             return _one_of(node.this, _elements(node.expression.this), columns, n)
         if isinstance(node.expression, exp.All):
@@ -214,7 +216,7 @@ def _moment(text: str) -> float:
         raise NotReadableError(f"the value of a literal: {len(text)} characters") from None
 
 
-def _elements(node: exp.Expression | None) -> list[exp.Expression]:
+def _elements(node: exp.Expr | None) -> list[exp.Expr]:
     """The elements of ``ARRAY[...]``, through casts and parentheses."""
     while isinstance(node, exp.Paren | exp.Cast):
         node = node.this
@@ -223,7 +225,7 @@ def _elements(node: exp.Expression | None) -> list[exp.Expression]:
     raise NotReadableError("a list that is not written out")
 
 
-def _one_of(this: exp.Expression, among: list[exp.Expression], columns: Columns, n: int) -> _Value:
+def _one_of(this: exp.Expr, among: list[exp.Expr], columns: Columns, n: int) -> _Value:
     value = _evaluate(this, columns, n)
     true, unknown = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
     for element in among:
@@ -233,19 +235,19 @@ def _one_of(this: exp.Expression, among: list[exp.Expression], columns: Columns,
     return _Value(true, value.null | (unknown & ~true))
 
 
-def _in(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _in(node: exp.Expr, columns: Columns, n: int) -> _Value:
     if node.args.get("query"):
         raise NotReadableError("a subquery")
     return _one_of(node.this, node.expressions, columns, n)
 
 
-def _between(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _between(node: exp.Expr, columns: Columns, n: int) -> _Value:
     low = exp.GTE(this=node.this.copy(), expression=node.args["low"].copy())
     high = exp.LTE(this=node.this.copy(), expression=node.args["high"].copy())
     return _and(exp.And(this=low, expression=high), columns, n)
 
 
-def _is(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _is(node: exp.Expr, columns: Columns, n: int) -> _Value:
     a = _evaluate(node.this, columns, n)
     none = np.zeros(n, dtype=bool)
     if isinstance(node.expression, exp.Null):
@@ -255,10 +257,10 @@ def _is(node: exp.Expression, columns: Columns, n: int) -> _Value:
     raise NotReadableError(node.sql())
 
 
-def _arithmetic(compute: Callable[[Any, Any], Any]) -> Callable[[exp.Expression, Columns, int], _Value]:
-    def handler(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _arithmetic(compute: Callable[[Any, Any], Any]) -> Callable[[exp.Expr, Columns, int], _Value]:
+    def handler(node: exp.Expr, columns: Columns, n: int) -> _Value:
         a, b = _two(node, columns, n)
-        if a.data.dtype == object or b.data.dtype == object:
+        if object in (a.data.dtype, b.data.dtype):
             raise NotReadableError("arithmetic on text")
         with np.errstate(divide="ignore", invalid="ignore"):
             return _Value(compute(a.data.astype(np.float64), b.data.astype(np.float64)), a.null | b.null)
@@ -266,19 +268,17 @@ def _arithmetic(compute: Callable[[Any, Any], Any]) -> Callable[[exp.Expression,
     return handler
 
 
-def _negative(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _negative(node: exp.Expr, columns: Columns, n: int) -> _Value:
     a = _evaluate(node.this, columns, n)
     return _Value(-a.data.astype(np.float64), a.null)
 
 
-_NUMERIC_TYPES = frozenset(
-    {"INT", "SMALLINT", "BIGINT", "DECIMAL", "DOUBLE", "FLOAT", "TINYINT", "BIGDECIMAL"}
-)
+_NUMERIC_TYPES = frozenset({"INT", "SMALLINT", "BIGINT", "DECIMAL", "DOUBLE", "FLOAT", "TINYINT", "BIGDECIMAL"})
 _MOMENT_TYPES = frozenset({"DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIME", "TIMESTAMPNTZ", "TIMESTAMPLTZ", "TIMETZ"})
 _TEXT_TYPES = frozenset({"TEXT", "VARCHAR", "CHAR", "BPCHAR", "NCHAR", "NVARCHAR", "NAME", "USERDEFINED"})
 
 
-def _cast(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _cast(node: exp.Expr, columns: Columns, n: int) -> _Value:
     value = _evaluate(node.this, columns, n)
     target = node.args["to"].this
     name = target.value if hasattr(target, "value") else str(target)
@@ -297,8 +297,8 @@ def _cast(node: exp.Expression, columns: Columns, n: int) -> _Value:
     raise NotReadableError(f"a cast to {name}")
 
 
-def _mapped(transform: Callable[[str], Any], kind: Any) -> Callable[[exp.Expression, Columns, int], _Value]:
-    def handler(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _mapped(transform: Callable[[str], Any], kind: Any) -> Callable[[exp.Expr, Columns, int], _Value]:
+    def handler(node: exp.Expr, columns: Columns, n: int) -> _Value:
         a = _evaluate(node.this, columns, n)
         if a.data.dtype != object:
             raise NotReadableError("a function of text on something else")
@@ -307,12 +307,12 @@ def _mapped(transform: Callable[[str], Any], kind: Any) -> Callable[[exp.Express
     return handler
 
 
-def _absolute(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _absolute(node: exp.Expr, columns: Columns, n: int) -> _Value:
     a = _evaluate(node.this, columns, n)
     return _Value(np.abs(a.data.astype(np.float64)), a.null)
 
 
-def _coalesce(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _coalesce(node: exp.Expr, columns: Columns, n: int) -> _Value:
     found = _evaluate(node.this, columns, n)
     for other in node.expressions:
         b = _evaluate(other, columns, n)
@@ -321,8 +321,8 @@ def _coalesce(node: exp.Expression, columns: Columns, n: int) -> _Value:
     return found
 
 
-def _pattern(ignore_case: bool, like: bool) -> Callable[[exp.Expression, Columns, int], _Value]:
-    def handler(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _pattern(ignore_case: bool, like: bool) -> Callable[[exp.Expr, Columns, int], _Value]:
+    def handler(node: exp.Expr, columns: Columns, n: int) -> _Value:
         right = node.expression
         while isinstance(right, exp.Cast | exp.Paren):
             right = right.this
@@ -352,7 +352,7 @@ def _like(pattern: str, ignore_case: bool) -> Callable[[str], Any]:
     return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else 0)).fullmatch
 
 
-def _function(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _function(node: exp.Expr, columns: Columns, n: int) -> _Value:
     """Functions that the parser has no class for."""
     name = node.name.lower()
     if name in ("cardinality", "array_length"):
@@ -361,7 +361,7 @@ def _function(node: exp.Expression, columns: Columns, n: int) -> _Value:
     raise NotReadableError(f"function {name}")
 
 
-def _array_size(node: exp.Expression, columns: Columns, n: int) -> _Value:
+def _array_size(node: exp.Expr, columns: Columns, n: int) -> _Value:
     value = _evaluate(node.this, columns, n)
     return _Value(np.array([_count_elements(text) for text in value.data.tolist()], np.float64), value.null)
 
@@ -375,7 +375,7 @@ def _count_elements(text: Any) -> int:
     return outside.count(",") + 1
 
 
-_HANDLERS: Mapping[type[exp.Expression], Callable[[exp.Expression, Columns, int], _Value]] = {
+_HANDLERS: Mapping[type[exp.Expr], Callable[[exp.Expr, Columns, int], _Value]] = {
     exp.Column: _column,
     exp.Literal: _literal,
     exp.Null: _null,
@@ -397,7 +397,7 @@ _HANDLERS: Mapping[type[exp.Expression], Callable[[exp.Expression, Columns, int]
     exp.Sub: _arithmetic(lambda a, b: a - b),
     exp.Mul: _arithmetic(lambda a, b: a * b),
     exp.Div: _arithmetic(lambda a, b: a / b),
-    exp.Mod: _arithmetic(lambda a, b: np.fmod(a, b)),
+    exp.Mod: _arithmetic(np.fmod),
     exp.Neg: _negative,
     exp.Cast: _cast,
     exp.Lower: _mapped(str.lower, object),

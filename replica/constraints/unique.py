@@ -121,9 +121,7 @@ def _comparable(values: pa.Array) -> pa.Array:
     return pc.utf8_rtrim_whitespace(values) if pa.types.is_string(values.type) else values
 
 
-def _step(
-    rule: Rule, columns: dict[str, pa.Array], name: str, advance: Advance, bad: Ints
-) -> tuple[pa.Array, Ints]:
+def _step(rule: Rule, columns: dict[str, pa.Array], name: str, advance: Advance, bad: Ints) -> tuple[pa.Array, Ints]:
     """Moves the values of bad rows on, step by step, until each finds a place."""
     values = columns[name]
     for step in range(1, _STEPS):
@@ -157,7 +155,10 @@ def _advance(column: Column) -> Advance | None:
         limit = column.type.length
 
         def suffixed(values: pa.Array, step: int, rows: Ints) -> pa.Array:
-            texts = [_suffixed(text or "", row if step == 1 else row * _STEPS + step, limit) for text, row in zip(values.to_pylist(), rows.tolist(), strict=True)]
+            texts = [
+                _suffixed(text or "", row if step == 1 else row * _STEPS + step, limit)
+                for text, row in zip(values.to_pylist(), rows.tolist(), strict=True)
+            ]
             return pa.array(texts, values.type)
 
         return suffixed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Literal, Protocol
 
 import pyarrow as pa
 
@@ -124,7 +124,7 @@ class Snapshot(Protocol):
 class Staging(Protocol):
     """A database being built, which nobody sees before :meth:`publish`."""
 
-    way: ClassVar[str]
+    way: str
     """How it is published, for the report."""
 
     def execute(self, statements: Sequence[Statement]) -> None:

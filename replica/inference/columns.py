@@ -65,7 +65,9 @@ def guess_column(guess: TableGuess, column: Column, schema: Schema) -> Guess:
         return _as(column, "reference"), None
     if column.name in ordering.counters:
         within, start = ordering.counters[column.name]
-        return ColumnMap(kind="counter", type=column.type.name, within=within, start=start), ordering.reasons[column.name]
+        return ColumnMap(kind="counter", type=column.type.name, within=within, start=start), ordering.reasons[
+            column.name
+        ]
     if _is_key(table, column):
         return _key(guess, column, schema)
     if column.name in ordering.periods:
@@ -132,9 +134,7 @@ def _is_few_valued(texts: list[str], kind: str) -> bool:
     return weak and len(texts) >= 100 and distinct <= 0.02 * len(texts)
 
 
-def _shape_of_text(
-    guess: TableGuess, column: Column, texts: list[str], *, unique: bool
-) -> tuple[str, str | None]:
+def _shape_of_text(guess: TableGuess, column: Column, texts: list[str], *, unique: bool) -> tuple[str, str | None]:
     """Chooses among category, label, code and free text by how the values look."""
     counts = Counter(texts)
     n, distinct = len(texts), len(counts)

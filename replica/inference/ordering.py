@@ -20,7 +20,9 @@ from replica.schema.model import Column, ForeignKey, Table
 Ints = npt.NDArray[np.int64]
 
 MOMENTS = frozenset({"date", "timestamp", "timestamptz"})
-_NAMES_ORDER = re.compile(r"(.*_)?(date|time|at|on|from|start|started|begin|created|timestamp|day|year|month|seq|since|ts)(_.*)?")
+_NAMES_ORDER = re.compile(
+    r"(.*_)?(date|time|at|on|from|start|started|begin|created|timestamp|day|year|month|seq|since|ts)(_.*)?"
+)
 _NAMES_UPDATE = re.compile(r"(.*_)?(last_?)?(update|updated|modified|changed|synced)(_.*)?")
 _HOLDS = 0.995
 _FEWEST = 20
@@ -68,7 +70,9 @@ def guess_ordering(sample: TableSample, owner: ForeignKey | None, learned: Seque
     return Ordering(order, counters, after, near, periods, reasons)
 
 
-def _counters(sample: TableSample, learned: Sequence[str], reasons: dict[str, str]) -> dict[str, tuple[tuple[str, ...], int]]:
+def _counters(
+    sample: TableSample, learned: Sequence[str], reasons: dict[str, str]
+) -> dict[str, tuple[tuple[str, ...], int]]:
     """Integers that, with columns of references, make a key and count without gaps within them."""
     table = sample.table
     references = table.reference_columns
@@ -78,7 +82,11 @@ def _counters(sample: TableSample, learned: Sequence[str], reasons: dict[str, st
         if len(free) != 1 or free[0] not in learned or unique.expressions or unique.predicate:
             continue
         name, within = free[0], tuple(c for c in unique.columns if c in references)
-        if within and table.by_name[name].type.family == "integer" and (start := _counts(sample, name, within)) is not None:
+        if (
+            within
+            and table.by_name[name].type.family == "integer"
+            and (start := _counts(sample, name, within)) is not None
+        ):
             found[name] = (within, start)
             reasons[name] = f"it counts from {start} within {', '.join(within)}"
     return found
@@ -119,7 +127,9 @@ def _order(sample: TableSample, owner: ForeignKey, learned: Sequence[str], reaso
     ]
     if not moments:
         return None
-    scored = {name: _follows_key(sample, name) + (0.5 if _NAMES_ORDER.fullmatch(words_of(name)) else 0) for name in moments}
+    scored = {
+        name: _follows_key(sample, name) + (0.5 if _NAMES_ORDER.fullmatch(words_of(name)) else 0) for name in moments
+    }
     best = max(scored, key=lambda name: scored[name])
     if scored[best] < 0.4:
         return None

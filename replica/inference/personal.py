@@ -47,14 +47,27 @@ _NAMES: Final[Mapping[str, str]] = {
     "street_address": (
         r"(.*_)?(street(_?(address|name|line))?\d?|address(_?(line|street))?_?\d?|addr\d?|strasse|adresse|calle)"
     ),
-    "url": r"(.*_)?(url|website|web_?site|homepage|home_?page|avatar|photo_?path|picture_?path|linkedin|twitter|facebook)",
+    "url": (
+        r"(.*_)?(url|website|web_?site|homepage|home_?page|avatar|photo_?path|picture_?path|linkedin|twitter|facebook)"
+    ),
     "company": r"company(_?name)?|organi[sz]ation_?name|employer(_?name)?|firm(_?name)?",
 }
 _PATTERNS: Final = {kind: re.compile(pattern) for kind, pattern in _NAMES.items()}
 
 # Personal wherever they stand; the others only in tables about persons.
 _ALWAYS = frozenset(
-    {"credential", "email", "first_name", "last_name", "middle_name", "phone", "iban", "card", "national_id", "username"}
+    {
+        "credential",
+        "email",
+        "first_name",
+        "last_name",
+        "middle_name",
+        "phone",
+        "iban",
+        "card",
+        "national_id",
+        "username",
+    }
 )
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+\Z")
@@ -62,7 +75,9 @@ _WORDY = re.compile(r"[^\W\d_][\w'’.-]*(?: [^\W\d_][\w'’.-]*){1,3}\Z")
 _MOST = 0.8
 _FEWEST = 5
 
-STRONG = frozenset({"email", "first_name", "last_name", "full_name", "phone", "national_id", "iban", "card", "username"})
+STRONG = frozenset(
+    {"email", "first_name", "last_name", "full_name", "phone", "national_id", "iban", "card", "username"}
+)
 """Kinds that make a table one about persons."""
 
 
@@ -148,7 +163,10 @@ _VALUE_TESTS: Final[tuple[tuple[str, str, Callable[[str], bool]], ...]] = (
 def _known_names() -> frozenset[str]:
     locales = ("en_US", "en_GB", "de_DE", "fr_FR", "es_ES", "it_IT", "nl_NL", "sv_SE", "pl_PL", "pt_BR")
     return frozenset(
-        name.lower() for locale in locales for kind in ("first_name", "last_name") for name in pool(locale, kind).tolist()
+        name.lower()
+        for locale in locales
+        for kind in ("first_name", "last_name")
+        for name in pool(locale, kind).tolist()
     )
 
 

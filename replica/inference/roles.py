@@ -15,15 +15,15 @@ from replica.schema.graph import descendants, paths_to
 from replica.schema.model import ForeignKey, Schema, Table
 from replica.schema.schema_map import Role
 
+# Words for persons and for organisations, in the singular.
 _PERSON_WORDS = frozenset(
-    "person people customer client user users member patient student employee staff worker account_holder contact "
-    "citizen resident subscriber guest passenger driver player visitor donor borrower applicant candidate tenant "
-    "persons customers clients members patients students employees contacts subscribers drivers players".split()
+    {"person", "people", "customer", "client", "user", "member", "patient", "student", "employee", "staff", "worker"}
+    | {"contact", "citizen", "resident", "subscriber", "guest", "passenger", "driver", "player", "visitor", "donor"}
+    | {"borrower", "applicant", "candidate", "tenant"}
 )
-
 _ORGANISATION_WORDS = frozenset(
-    "supplier vendor company companies organisation organization organisations organizations store stores shop branch "
-    "shipper shippers publisher manufacturer agency partner suppliers vendors school hospital bank".split()
+    {"supplier", "vendor", "company", "organisation", "organization", "store", "shop", "branch", "shipper", "publisher"}
+    | {"manufacturer", "agency", "partner", "school", "hospital", "bank"}
 )
 
 _LOOKUP_ROWS = 250
@@ -103,7 +103,7 @@ def _strong_columns(sample: TableSample) -> list[str]:
 
 def _person_score(sample: TableSample, strong: list[str]) -> float:
     """How much a table is one of persons: signs in its columns, and its name."""
-    named = any(part in _PERSON_WORDS for part in (words_of(sample.table.name), words_of(sample.table.name).split("_")[-1]))
+    named = _is_named(sample.table, _PERSON_WORDS)
     kinds = {words_of(column) for column in strong}
     has_name = any("name" in kind or kind in ("contact", "vorname", "nachname") for kind in kinds)
     if has_name or len(strong) >= 2:
@@ -111,6 +111,12 @@ def _person_score(sample: TableSample, strong: list[str]) -> float:
     if named and sample.table.primary_key is not None:
         return 1 + len(strong)
     return 1.0 if strong else 0.0
+
+
+def _is_named(table: Table, words: frozenset[str]) -> bool:
+    """True where the last word of a table's name, in the singular, is one of some words."""
+    last = words_of(table.name).split("_")[-1]
+    return last in words or last.removesuffix("s") in words or last.removesuffix("ies") + "y" in words
 
 
 def _choose_subject(persons: Mapping[str, float], samples: Samples) -> str | None:
@@ -170,10 +176,10 @@ def _is_nearly_own(sample: TableSample, key: ForeignKey, parent: TableSample) ->
 
 def _is_organisation(table: Table, score: float) -> bool:
     """A table with a telephone number and perhaps a contact, whose name says that it is about something else."""
-    words = words_of(table.name).split("_")
-    named = any(word in _ORGANISATION_WORDS for word in words)
     has_company = any(words_of(column.name) in ("company", "company_name") for column in table.columns)
-    return named or score <= 1.0 or (has_company and not any(word in _PERSON_WORDS for word in words))
+    return (
+        _is_named(table, _ORGANISATION_WORDS) or score <= 1.0 or (has_company and not _is_named(table, _PERSON_WORDS))
+    )
 
 
 def _is_lookup(sample: TableSample, schema: Schema, samples: Samples) -> bool:
@@ -234,9 +240,7 @@ def _would_circle(key: ForeignKey, owners: Mapping[str, ForeignKey]) -> bool:
     return False
 
 
-def _owner_score(
-    key: ForeignKey, schema: Schema, samples: Samples, roles: Mapping[str, Role]
-) -> tuple[float, str]:
+def _owner_score(key: ForeignKey, schema: Schema, samples: Samples, roles: Mapping[str, Role]) -> tuple[float, str]:
     """How well a reference serves as the owner; 0 where it cannot."""
     if key.is_self or key.parent not in samples or roles[key.parent] in ("lookup", "skip"):
         return 0.0, ""

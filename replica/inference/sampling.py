@@ -54,7 +54,7 @@ class TableSample:
     def distinct(self, name: str) -> int:
         """Counts the different values of a column; null does not count."""
         values = self.column(name)
-        return int(len(values.unique().drop_null()))
+        return len(values.unique().drop_null())
 
     def codes(self, columns: tuple[str, ...]) -> npt.NDArray[np.int64]:
         """Numbers the different combinations of columns; rows with a null get -1. Shape (rows,)."""

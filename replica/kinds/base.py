@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from replica.databases.base import Reading
 from replica.schema.model import Column
@@ -139,8 +140,6 @@ def masked(values: pa.Array, null: npt.NDArray[np.bool_]) -> pa.Array:
     """Returns the array with nulls where ``null`` is True."""
     if not null.any():
         return values
-    import pyarrow.compute as pc
-
     return pc.if_else(pa.array(~null), values, pa.scalar(None, values.type))
 
 

@@ -125,10 +125,8 @@ class CodeKind:
         """See :meth:`replica.kinds.base.Kind.decode`."""
         null = self.nulls & (codes[:, 0] == len(self.patterns))
         which = np.minimum(codes[:, 0], len(self.patterns) - 1)
-        if self.unique:
-            texts = unique_values(self.patterns, which, rows)
-        else:
-            texts = random_values(self.patterns, which, rows)
+        make = unique_values if self.unique else random_values
+        texts = make(self.patterns, which, rows)
         return masked(pa.array(texts, pa.string()), null)
 
 
@@ -170,8 +168,7 @@ def _pattern(texts: list[str], min_holders: int, weight: float) -> Pattern:
 def _shape(text: str, prefix: int = 0) -> str:
     """Each character by its class: digit, upper, lower; anything else, and the prefix, stands for itself."""
     return text[:prefix] + "".join(
-        "9" if c.isdigit() else "A" if c.isalpha() and c.isupper() else "a" if c.isalpha() else c
-        for c in text[prefix:]
+        "9" if c.isdigit() else "A" if c.isalpha() and c.isupper() else "a" if c.isalpha() else c for c in text[prefix:]
     )
 
 

@@ -158,5 +158,3 @@ class CredentialKind:
             letters = _SYMBOLS[rows.rng.integers(0, len(_SYMBOLS), (len(rows), self.length))]
             texts = pa.array(letters.view(f"<U{self.length}").reshape(-1), pa.string())
         return masked(texts, absent(codes, self.nulls, len(rows)))
-
-

@@ -147,7 +147,7 @@ class MomentKind:
         """True where Arrow cannot hold what may come out; the same for every chunk of rows."""
         if "infinity" in self.special or "-infinity" in self.special:
             return True
-        return self.days is not None and not (_YEAR_1 <= self.days.knots_v[0] and self.days.knots_v[-1] < _YEAR_10000)
+        return self.days is not None and not (self.days.knots_v[0] >= _YEAR_1 and self.days.knots_v[-1] < _YEAR_10000)
 
     def _clock_of(self, codes: Codes, rows: Rows) -> Ints:
         if self.clock is None:
@@ -160,6 +160,13 @@ def moment_numbers(values: pa.Array) -> Ints:
     """Returns dates as days and timestamps as microseconds since 1970; nulls are 0."""
     plain = values.cast(pa.int32()) if pa.types.is_date32(values.type) else values.cast(pa.int64())
     return np.array(plain.fill_null(0), dtype=np.int64)
+
+
+def order_numbers(values: pa.Array) -> Ints:
+    """Returns values as whole numbers that sort the same: days, microseconds, or the number itself."""
+    if pa.types.is_date32(values.type) or pa.types.is_timestamp(values.type):
+        return moment_numbers(values)
+    return np.round(np.array(values.cast(pa.float64()).fill_null(0.0))).astype(np.int64)
 
 
 def moment_array(numbers: Ints, family: str, *, as_text: bool = False) -> pa.Array:
@@ -381,7 +388,8 @@ def _interval_parts(values: pa.Array) -> Ints:
 
 
 def _shape(parts: Ints) -> Ints:
-    return ((parts != 0) * np.array([1, 2, 4])).sum(axis=1)
+    shapes: Ints = ((parts != 0) * np.array([1, 2, 4])).sum(axis=1)
+    return shapes
 
 
 def _length_us(parts: Ints) -> Ints:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from replica.databases.base import Reading
-from replica.kinds.base import Codes, ColumnData, Kind, Rows, Span, is_null
+from replica.kinds.base import Codes, ColumnData, Kind, People, Rows, Span, is_null
 from replica.kinds.categorical import CategoricalKind
 from replica.kinds.code import CodeKind
 from replica.kinds.numeric import NumericKind
@@ -84,8 +84,8 @@ class JsonKind:
         null = is_null(data.values)
         documents = [json.loads(text) for text in data.values.drop_null()[:_SAMPLE].to_pylist()]
         forms = Counter(_form(document) for document in documents)
-        kept = [form for form, count in forms.most_common(_FEW) if count >= data.min_holders] or [None]
-        grouped: dict[str | None, list[Any]] = {form: [] for form in kept}
+        kept = [form for form, count in forms.most_common(_FEW) if count >= data.min_holders] or [""]
+        grouped: dict[str, list[Any]] = {form: [] for form in kept}
         for document in documents:
             form = _form(document)
             grouped[form if form in grouped else kept[0]].append(document)
@@ -241,7 +241,8 @@ def _objects(node: JsonNode, n: int, rng: np.random.Generator) -> list[Any]:
 
 def _draw(kind: Kind, n: int, rng: np.random.Generator) -> list[Any]:
     """Draws values of a kind without looking at anything else."""
-    return kind.decode(random_codes(kind, n, rng), _bare_rows(n, rng)).to_pylist()
+    values: list[Any] = kind.decode(random_codes(kind, n, rng), _bare_rows(n, rng)).to_pylist()
+    return values
 
 
 def random_codes(kind: Kind, n: int, rng: np.random.Generator) -> Codes:
@@ -256,8 +257,6 @@ def random_codes(kind: Kind, n: int, rng: np.random.Generator) -> Codes:
 
 
 def _bare_rows(n: int, rng: np.random.Generator) -> Rows:
-    from replica.kinds.base import People
-
     numbers = np.arange(n)
     people = People(numbers, 0, np.zeros(n, np.int8), np.zeros(n, np.int16), ("en_US",))
     return Rows(numbers, n, rng, people, numbers)
@@ -388,7 +387,7 @@ def _fit_element(
 
 
 def array_literal(value: Any) -> str:
-    """Writes a (nested) list as PostgreSQL writes an array.
+    r"""Writes a (nested) list as PostgreSQL writes an array.
 
     >>> array_literal(["a b", None, 'say "hi"'])
     '{"a b",NULL,"say \\\\"hi\\\\""}'

@@ -77,7 +77,7 @@ class OpaqueKind:
         if self.listed.values or self.neutral is None:
             return self.listed.decode(codes, rows)
         null = self.listed.nulls & (codes[:, 0] == self.listed.rare)
-        return pa.array(np.where(null, None, self.neutral).tolist(), pa.string())
+        return pa.array([None if missing else self.neutral for missing in null.tolist()], pa.string())
 
 
 def neutral_value(kind: SqlType) -> str | None:

@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from faker import Faker
+from faker.config import AVAILABLE_LOCALES
+from faker.providers.date_time import Provider as DateProvider
 
 from replica.databases.base import Reading
 from replica.errors import UnknownNameError
@@ -118,9 +120,7 @@ class PersonalKind:
             return texts
         limit = self.max_length
         suffixes = [_base36(int(n)) if self.unique else "" for n in rows.ordinals[long]]
-        cut = [
-            text[: max(0, limit - len(end))] + end[-limit:] for text, end in zip(texts[long], suffixes, strict=True)
-        ]
+        cut = [text[: max(0, limit - len(end))] + end[-limit:] for text, end in zip(texts[long], suffixes, strict=True)]
         result = texts.astype(object)
         result[long] = cut
         return np.array(result, dtype=np.str_)
@@ -339,10 +339,15 @@ def sexes(labels: list[str | None]) -> npt.NDArray[np.int8]:
 @lru_cache(maxsize=1)
 def _locale_by_country() -> dict[str, str]:
     """Countries, by code and by name in lower case, and the locale that Faker has for each."""
-    from faker.config import AVAILABLE_LOCALES
-    from faker.providers.date_time import Provider
-
-    preferred = {"CH": "de_CH", "BE": "nl_BE", "CA": "en_CA", "IN": "en_IN", "US": "en_US", "GB": "en_GB", "IE": "en_IE"}
+    preferred = {
+        "CH": "de_CH",
+        "BE": "nl_BE",
+        "CA": "en_CA",
+        "IN": "en_IN",
+        "US": "en_US",
+        "GB": "en_GB",
+        "IE": "en_IE",
+    }
     by_code: dict[str, str] = {}
     for locale in sorted(AVAILABLE_LOCALES):
         code = locale.partition("_")[2]
@@ -350,7 +355,7 @@ def _locale_by_country() -> dict[str, str]:
         if len(code) == 2 and code != "QC" and _is_latin(locale):
             by_code.setdefault(code, preferred.get(code, locale))
     found = {code.lower(): locale for code, locale in by_code.items()}
-    for country in Provider.countries:
+    for country in DateProvider.countries:
         if country.alpha_2_code in by_code:
             for name in (country.name, country.alpha_3_code):
                 found[name.lower()] = by_code[country.alpha_2_code]
@@ -374,7 +379,11 @@ def guess_locale(names: list[str]) -> str:
     wanted = Counter(name.strip().lower() for name in names if name)
     best, best_share = "en_US", 0.0
     for locale in ("en_US", "de_DE", "fr_FR", "es_ES", "it_IT", "nl_NL", "pl_PL", "pt_BR", "sv_SE", "no_NO", "da_DK"):
-        known = {name.lower() for method in ("first_name", "last_name") for name in pool(locale, method, _SMALL_POOL).tolist()}
+        known = {
+            name.lower()
+            for method in ("first_name", "last_name")
+            for name in pool(locale, method, _SMALL_POOL).tolist()
+        }
         share = sum(count for name, count in wanted.items() if name in known) / max(1, wanted.total())
         # A small lead is chance: English names are known to many locales.
         if share > best_share + 0.05:

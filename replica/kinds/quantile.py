@@ -9,6 +9,7 @@ comes with it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -129,7 +130,7 @@ def _curve(distinct: Floats, counts: Ints, spikes: npt.NDArray[np.bool_], least:
     is_first[1:] = spikes[1:] | spikes[:-1]
     bounds = np.append(np.flatnonzero(is_first), len(distinct))
     places, values = [np.zeros(0)], [np.zeros(0)]
-    for i, j in zip(bounds[:-1], bounds[1:], strict=True):
+    for i, j in pairwise(bounds.tolist()):
         if spikes[i]:
             inner, found = np.array([0, counts[i]]), np.repeat(distinct[i], 2)
         else:
@@ -184,4 +185,5 @@ def _edges(knots_u: Floats, knots_v: Floats, bins: int) -> Floats:
         nearer = np.where(wanted - low[at] < high[at] - wanted, low[at], high[at])
         wanted = np.concatenate([np.where(inside, nearer, wanted), low[own], high[own]])
     edges = np.unique(np.round(wanted, 12))
-    return edges[np.concatenate([[True], np.diff(edges) > 1e-9])]
+    apart: Floats = edges[np.concatenate([[True], np.diff(edges) > 1e-9])]
+    return apart

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import ClassVar, Self
 
 import numpy as np
@@ -120,7 +121,9 @@ class TextKind:
         counts = np.round(self.length.decode(np.minimum(code, self.length.bins - 1), rows.rng)).astype(np.int64)
         texts = self._write(np.clip(counts, 0, _MAX_WORDS), rows.rng)
         null = self.nulls & (code == self.length.bins)
-        return pa.array([None if missing else text for text, missing in zip(texts, null.tolist(), strict=True)], pa.string())
+        return pa.array(
+            [None if missing else text for text, missing in zip(texts, null.tolist(), strict=True)], pa.string()
+        )
 
     def _write(self, counts: Ints, rng: np.random.Generator) -> list[str]:
         """Writes texts of the given numbers of words, all of them one word further at a time."""
@@ -131,7 +134,10 @@ class TextKind:
             here = np.flatnonzero(counts > step)
             state[here] = self._next(state[here], rng)
             chosen[here, step] = state[here] - 1
-        return [self._fitted(join_tokens([words[i] for i in row[:count]])) for row, count in zip(chosen, counts, strict=True)]
+        return [
+            self._fitted(join_tokens([words[i] for i in row[:count]]))
+            for row, count in zip(chosen, counts, strict=True)
+        ]
 
     def _next(self, state: Ints, rng: np.random.Generator) -> Ints:
         """Draws the word after each state; state and word are places from 1, and 0 is the start."""
@@ -201,7 +207,7 @@ def _chains(
     users: dict[tuple[int, int], set[int]] = {}
     for found, holder in zip(tokens, holders.tolist(), strict=True):
         known = [0, *(place.get(word, -1) for word in found)]
-        for pair in zip(known, known[1:], strict=False):
+        for pair in pairwise(known):
             if -1 not in pair:
                 counts[pair] += 1
                 who = users.setdefault(pair, set())
@@ -212,8 +218,8 @@ def _chains(
     weight = np.array([counts[pair] for pair in pairs], np.float64)
     starts = np.searchsorted(first, np.arange(len(words) + 2))
     totals = np.bincount(first, weights=weight, minlength=len(words) + 1)
-    shares = np.cumsum(weight) - np.concatenate([[0.0], np.cumsum(totals)])[first] if len(pairs) else weight
-    shares = shares / totals[first] if len(pairs) else shares
+    shares = np.cumsum(weight) - np.concatenate([[0.0], np.cumsum(totals)])[first] if pairs else weight
+    shares = shares / totals[first] if pairs else shares
     return starts, np.array([pair[1] - 1 for pair in pairs], np.int64), shares
 
 

@@ -13,13 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from replica.kinds.base import Codes, Span
-from replica.relations.layout import BlockKind, Layout
+from replica.relations.layout import STRUCTURE, BlockKind, Layout
 
 Ints = npt.NDArray[np.int64]
 
 # Of the owner all is seen; of the owner's owners only what they are, not what else hangs on them.
 _SEEN_ABOVE: tuple[BlockKind, ...] = ("common", "order", "reference", "attribute", "family")
 _PLACES = 32
+# How much of the row that a reference points to is seen.
+_SEEN_REFERENCED: tuple[BlockKind, ...] = ("attribute", "order")
+_MOST_REFERENCED = 24
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,31 @@ def see_ancestor(layout: Layout, *, nearest: bool) -> Ancestor:
         nearest: True for the owner itself.
     """
     blocks = layout.blocks if nearest else layout.of(*_SEEN_ABOVE)
-    places = [i for block in blocks if block.kind not in ("previous", "referenced") for i in range(block.start, block.stop)]
+    places = [
+        i for block in blocks if block.kind not in ("previous", "referenced") for i in range(block.start, block.stop)
+    ]
     return Ancestor(tuple(_with_none(layout.spans[i]) for i in places), tuple(places))
 
 
 def see_previous(layout: Layout, places: Sequence[int]) -> tuple[Span, ...]:
     """Returns spans of the row before, each with one code more for rows that are first."""
     return tuple(_with_none(layout.spans[i]) for i in places)
+
+
+def see_referenced(layout: Layout) -> Ancestor:
+    """Chooses what is seen of a row that a reference points to."""
+    places = [i for block in layout.of(*_SEEN_REFERENCED) for i in range(block.start, block.stop)][:_MOST_REFERENCED]
+    return Ancestor(see_previous(layout, places), tuple(places))
+
+
+def value_places(layout: Layout) -> list[int]:
+    """Returns where the spans behind the structure stand, without what is observed."""
+    return [
+        i
+        for block in layout.blocks
+        if block.kind not in STRUCTURE and block.kind not in ("referenced", "previous")
+        for i in range(block.start, block.stop)
+    ]
 
 
 def _with_none(span: Span) -> Span:

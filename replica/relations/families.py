@@ -95,7 +95,8 @@ def _scaled(block: Floats, counts: Ints) -> Floats:
     spread = centred[there].std(axis=0)
     scaled = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-9)
     scaled[~there] = 0
-    return scaled / np.sqrt(block.shape[1])
+    weighed: Floats = scaled / np.sqrt(block.shape[1])
+    return weighed
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,19 @@ class FamilyCode:
     def spans(self) -> tuple[Span, ...]:
         """A span per level."""
         return tuple(
-            Span(f"family {self.name} {level + 1}", size, observed=self.observed) for level, size in enumerate(self.sizes)
+            Span(f"family {self.name} {level + 1}", size, observed=self.observed)
+            for level, size in enumerate(self.sizes)
         )
 
 
 def fit_family(
-    name: str, features: Floats, counts: Ints, rng: np.random.Generator, *, levels: int = _LEVELS, observed: bool = False
+    name: str,
+    features: Floats,
+    counts: Ints,
+    rng: np.random.Generator,
+    *,
+    levels: int = _LEVELS,
+    observed: bool = False,
 ) -> tuple[FamilyCode, Codes]:
     """Clusters families.
 

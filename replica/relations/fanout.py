@@ -58,7 +58,12 @@ def fit_fan_out(name: str, counts: Ints, *, cap: int | None, min_holders: int) -
 
 
 def reconcile(
-    counts: Ints, total: int, rng: np.random.Generator, *, cap: int | npt.NDArray[np.int64] | None = None, what: str = ""
+    counts: Ints,
+    total: int,
+    rng: np.random.Generator,
+    *,
+    cap: int | npt.NDArray[np.int64] | None = None,
+    what: str = "",
 ) -> Ints:
     """Changes numbers of children as little as needed so that they add up to a total.
 
@@ -79,7 +84,9 @@ def reconcile(
     limit = np.broadcast_to(np.iinfo(np.int64).max // max(1, n) if cap is None else cap, n).astype(np.int64)
     if n == 0 or limit.sum() < total:
         most = int(limit.sum()) if n else 0
-        raise UnsatisfiableError(f"{what}: {total} rows are planned, but their parents can have {most} at most: plan fewer")
+        raise UnsatisfiableError(
+            f"{what}: {total} rows are planned, but their parents can have {most} at most: plan fewer"
+        )
     counts = np.minimum(counts, limit)
     missing = total - int(counts.sum())
     while missing != 0:

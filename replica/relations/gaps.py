@@ -14,6 +14,9 @@ from replica.kinds.quantile import QuantileCode, fit_quantiles
 
 Ints = npt.NDArray[np.int64]
 
+Measure = Literal["date", "timestamp", "number"]
+"""What whole numbers stand for: days since 1970, microseconds since 1970, or themselves."""
+
 _BINS = 128
 # With more gaps than this below one day, days are too coarse a measure.
 _WITHIN_DAY = 0.3
@@ -62,10 +65,7 @@ class GapCode:
     def decode(self, codes: Codes, base: Ints, rng: np.random.Generator) -> Ints:
         """Draws values counted from their bases: shape (rows,)."""
         gap = np.round(self.curve.decode(codes[:, 0], rng)).astype(np.int64)
-        if self.unit != DAY_US:
-            values = base + gap * self.unit
-        else:
-            values = (base // DAY_US + gap) * DAY_US
+        values = base + gap * self.unit if self.unit != DAY_US else (base // DAY_US + gap) * DAY_US
         if self.clock is not None:
             drawn = self.clock.decode(codes[:, 1], rng)
             values += np.clip(np.floor(drawn / self.step + 0.5).astype(np.int64) * self.step, 0, DAY_US - self.step)
@@ -80,7 +80,7 @@ def fit_gaps(
     values: Ints,
     base: Ints,
     *,
-    kind: Literal["date", "timestamp", "number"],
+    kind: Measure,
     holders: Ints | None,
     min_holders: int,
     least: int | None,
@@ -115,3 +115,18 @@ def fit_gaps(
         max(step, 1),
         least,
     )
+
+
+def in_units(numbers: Ints, family: str, wanted: str) -> Ints:
+    """Turns days into microseconds or back, where the types of two moments measure differently."""
+    if (family == "date") == (wanted == "date"):
+        return numbers
+    return numbers * DAY_US if family == "date" else numbers // DAY_US
+
+
+def in_measure(numbers: Ints, family: str, measure: Measure) -> Ints:
+    """Turns a moment, in the units of its type, into another measure; a number is its year."""
+    if measure != "number":
+        return in_units(numbers, family, measure)
+    days = in_units(numbers, family, "date")
+    return days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970

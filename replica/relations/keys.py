@@ -61,5 +61,6 @@ class KeyMaker:
             largest = 10 ** (column.type.precision - (column.type.scale or 0)) - 1
         if largest is not None and last > largest:
             raise UnsatisfiableError(
-                f"{where}: {total} rows need keys up to {last}, but {column.type.name} ends at {largest}: plan fewer rows"
+                f"{where}: {total} rows need keys up to {last}, but {column.type.name} ends at {largest};"
+                " plan fewer rows"
             )

@@ -121,7 +121,7 @@ def _slots(children: Children, parents: Parents, rng: np.random.Generator) -> In
 
 
 def _match(children: Children, parents: Parents, slots: Ints, rng: np.random.Generator) -> Ints:
-    """Pairs children with slots: those of the wished cluster first, then level by level wider, then any of the block."""
+    """Pairs children with slots: of the wished cluster first, then level by level wider, then any of the block."""
     chosen = np.full(len(children), NULL, np.int64)
     free_children, free_slots = rng.permutation(len(children)), rng.permutation(slots)
     levels = children.wish.shape[1]
@@ -241,9 +241,7 @@ def _direct(children: Children, parents: Parents, chosen: Ints, rng: np.random.G
     return chosen
 
 
-def spread_over_kept(
-    places: Ints, n_kept: int, n_parents: int, rng: np.random.Generator
-) -> Ints:
+def spread_over_kept(places: Ints, n_kept: int, n_parents: int, rng: np.random.Generator) -> Ints:
     """Finds rows for references to rows that are kept: each place in the source is that row, or its copies.
 
     Args:
@@ -267,5 +265,3 @@ def levels_without_gaps(depth: Ints) -> Ints:
     """Returns depths of a forest with no empty level between, so that every row finds a parent one level up."""
     levels, places = np.unique(depth, return_inverse=True)
     return places.reshape(-1).astype(np.int64) if len(levels) else depth
-
-

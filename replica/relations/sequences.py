@@ -8,7 +8,6 @@ which day of the week) is given to the rest of the row, so trends and seasons ar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +15,9 @@ import numpy.typing as npt
 from replica.kinds.base import Codes, Span
 from replica.kinds.datetime import DAY_US, weekday_of
 from replica.kinds.quantile import QuantileCode, fit_quantiles
-from replica.relations.gaps import GapCode, fit_gaps
+from replica.relations.gaps import GapCode, Measure, fit_gaps
 
 Ints = npt.NDArray[np.int64]
-Measure = Literal["date", "timestamp", "number"]
 
 _PERIODS = 48
 # A first value belongs to a moment of its owner when the distance varies this much less than the value itself.
@@ -150,7 +148,13 @@ def fit_sequence(
     base = anchors[anchor][is_first] if anchor else np.zeros(len(first_values), np.int64)
     least_first = 0 if anchor and (first_values - base >= 0).all() else None
     first = fit_gaps(
-        f"{column} first", first_values, base, kind=measure, holders=first_holders, min_holders=min_holders, least=least_first
+        f"{column} first",
+        first_values,
+        base,
+        kind=measure,
+        holders=first_holders,
+        min_holders=min_holders,
+        least=least_first,
     )
     later = ~is_first
     gap = None
@@ -206,7 +210,8 @@ def _apart(values: Ints, family: Ints, least: int) -> Ints:
     place = np.arange(len(values)) * least
     bare = values - place
     offset = np.r_[0, np.cumsum(family[1:] != family[:-1])] * (np.ptp(bare) + 1)
-    return np.maximum.accumulate(bare + offset) - offset + place
+    moved: Ints = np.maximum.accumulate(bare + offset) - offset + place
+    return moved
 
 
 def month_of(day: Ints) -> npt.NDArray[np.int32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import networkx as nx
 
@@ -93,7 +94,7 @@ def paths_to(start: str, goal: str, keys: Iterable[ForeignKey]) -> tuple[Foreign
     if start not in graph or goal not in graph or not nx.has_path(graph, start, goal):
         return () if start == goal else None
     steps = nx.shortest_path(graph, start, goal)
-    return tuple(best[child, parent] for child, parent in zip(steps, steps[1:], strict=False))
+    return tuple(best[child, parent] for child, parent in pairwise(steps))
 
 
 def descendants(table: str, keys: Iterable[ForeignKey]) -> frozenset[str]:

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
-from ruamel.yaml import YAML, YAMLError
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
 
 from replica.errors import SchemaMapError
 
@@ -94,9 +95,13 @@ class TableMap:
     role: Annotated[Role, Field(description="subject, private, public, lookup (copied as it is) or skip (left empty).")]
     owner: Annotated[tuple[str, ...] | None, Field(description="Columns of the reference that owns the rows.")] = None
     order: Annotated[str | None, Field(description="The column that orders the rows of one owner.")] = None
-    generator: Annotated[str | None, Field(description="autoregressive or marginal; the run's default if left out.")] = None
+    generator: Annotated[
+        str | None, Field(description="autoregressive or marginal; the run's default if left out.")
+    ] = None
     locale: Annotated[str | None, Field(description="The column with a country that names are taken from.")] = None
-    references: Annotated[tuple[ReferenceMap, ...], Field(description="References that the schema does not declare.")] = ()
+    references: Annotated[
+        tuple[ReferenceMap, ...], Field(description="References that the schema does not declare.")
+    ] = ()
     columns: Annotated[Mapping[str, ColumnMap], Field(description="What makes each column's values.")] = Field(
         default_factory=dict
     )
@@ -114,7 +119,9 @@ class SchemaMap:
 
     version: Literal[1] = 1
     locale: Annotated[str, Field(description="Faker's locale for names and addresses, such as en_US.")] = "en_US"
-    tables: Annotated[Mapping[str, TableMap], Field(description="Tables by qualified name.")] = Field(default_factory=dict)
+    tables: Annotated[Mapping[str, TableMap], Field(description="Tables by qualified name.")] = Field(
+        default_factory=dict
+    )
 
 
 _ADAPTER = TypeAdapter(SchemaMap)
@@ -238,7 +245,13 @@ def _update_columns(node: CommentedMap, name: str, table: TableMap, comments: Co
 
 def _column_node(column: ColumnMap) -> CommentedMap:
     values: dict[str, Any] = {"type": column.type, "kind": column.kind}
-    values |= {"after": column.after, "near": column.near, "within": list(column.within), "of": column.of, "value": column.value}
+    values |= {
+        "after": column.after,
+        "near": column.near,
+        "within": list(column.within),
+        "of": column.of,
+        "value": column.value,
+    }
     values |= {"bins": column.bins, "sql": column.sql, "start": column.start}
     return _flow_map({key: value for key, value in values.items() if value not in (None, [])})
 
@@ -250,8 +263,6 @@ def _flow_map(values: Mapping[str, Any]) -> CommentedMap:
 
 
 def _flow(values: list[str]) -> Any:
-    from ruamel.yaml.comments import CommentedSeq
-
     node = CommentedSeq(values)
     node.fa.set_flow_style()
     return node

@@ -246,9 +246,7 @@ class _Parts:
             columns=tuple(self.column(found) for found in self.columns.get(oid, [])),
             uniques=tuple(self.unique(found) for found in indexes if found["is_unique"]),
             foreign_keys=tuple(
-                self.foreign_key(found)
-                for found in constraints
-                if found["type"] == "f" and found["parent"] in self.ids
+                self.foreign_key(found) for found in constraints if found["type"] == "f" and found["parent"] in self.ids
             ),
             checks=tuple(self.check(found) for found in constraints if found["type"] == "c"),
             exclusions=tuple(
@@ -386,5 +384,7 @@ def _refresh_order(views: list[Row]) -> tuple[str, ...]:
 
 
 def _unsupported(connection: psycopg.Connection[Any], tables: Iterable[Table]) -> tuple[str, ...]:
-    foreign = (f"table {table.id}: a foreign table; its rows live elsewhere" for table in tables if table.kind == "foreign")
+    foreign = (
+        f"table {table.id}: a foreign table; its rows live elsewhere" for table in tables if table.kind == "foreign"
+    )
     return (*foreign, *(row["line"] for row in _fetch(connection, _LEFT_OUT_SQL)))

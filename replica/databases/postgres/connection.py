@@ -114,16 +114,15 @@ def _is_lost(error: psycopg.Error) -> bool:
     return "connection" in str(error) or "server closed" in str(error)
 
 
-def _translate(
-    step: str, message: str, sqlstate: str | None, fallback: type[ReplicaError], lost: bool
-) -> ReplicaError:
+def _translate(step: str, message: str, sqlstate: str | None, fallback: type[ReplicaError], lost: bool) -> ReplicaError:
     if lost:
         return ConnectionLostError(f"{step}: the connection to the server was lost; run again")
     state = sqlstate or ""
     found = _BY_STATE.get(state) or _BY_CLASS.get(state[:2]) or fallback
-    hint = {
+    hints: dict[type[ReplicaError], str] = {
         DiskFullError: "; the server's disk is full: make room and run again",
         ConnectionLostError: "; the server ended the session: run again",
         PrivilegeError: "; grant the privilege or connect as another user",
-    }.get(found, "")
+    }
+    hint = hints.get(found, "")
     return found(f"{step}: {scrub(message, sqlstate)}{hint}")

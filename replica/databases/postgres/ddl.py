@@ -97,9 +97,9 @@ def _dump_error(stderr: str) -> DatabaseError:
 
 
 def split_dump(text: str) -> tuple[Statement, ...]:
-    """Cuts a plain dump into its entries and leaves out what a replica must not carry.
+    r"""Cuts a plain dump into its entries and leaves out what a replica must not carry.
 
-    >>> text = "SET a = 1;\\n--\\n-- Name: t; Type: TABLE; Schema: s; Owner: -\\n--\\n\\nCREATE TABLE s.t ();\\n"
+    >>> text = "SET a = 1;\n--\n-- Name: t; Type: TABLE; Schema: s; Owner: -\n--\n\nCREATE TABLE s.t ();\n"
     >>> split_dump(text)
     (Statement(kind='TABLE', schema='s', name='t', sql='CREATE TABLE s.t ();'),)
     """

@@ -33,7 +33,7 @@ def _queries(table: Table) -> Iterator[tuple[str, str]]:
         if not column.nullable:
             yield (
                 f"{table.id}.{quote_name(column.name)} NOT NULL",
-                f"SELECT count(*) FROM {table.id} WHERE {_quoted(column.name)} IS NULL",  # noqa: S608
+                f"SELECT count(*) FROM {table.id} WHERE {_quoted(column.name)} IS NULL",
             )
         for check in column.type.domain_checks:
             condition = re.sub(r"\bVALUE\b", _quoted(column.name).replace("\\", "\\\\"), check.expression)
@@ -51,7 +51,7 @@ def _count_check(table: Table, check: Check) -> str:
 
 
 def _count_false(table: Table, condition: str) -> str:
-    return f"SELECT count(*) FROM {table.id} WHERE ({condition}) IS FALSE"  # noqa: S608
+    return f"SELECT count(*) FROM {table.id} WHERE ({condition}) IS FALSE"
 
 
 def _count_duplicates(table: Table, unique: Unique) -> str:
@@ -63,18 +63,18 @@ def _count_duplicates(table: Table, unique: Unique) -> str:
     # Uniqueness holds within one table, not across those that inherit from it.
     source = table.id if table.kind == "partitioned" else f"ONLY {table.id}"
     keys = ", ".join(parts)
-    return f"SELECT count(*) FROM (SELECT 1 FROM {source}{where} GROUP BY {keys} HAVING count(*) > 1) AS d"  # noqa: S608
+    return f"SELECT count(*) FROM (SELECT 1 FROM {source}{where} GROUP BY {keys} HAVING count(*) > 1) AS d"
 
 
 def _count_orphans(key: ForeignKey) -> str:
     pairs = list(zip(key.columns, key.parent_columns, strict=True))
     present = " AND ".join(f"c.{_quoted(down)} IS NOT NULL" for down, _ in pairs)
     join = " AND ".join(f"p.{_quoted(up)} = c.{_quoted(down)}" for down, up in pairs)
-    orphan = f"({present} AND NOT EXISTS (SELECT 1 FROM {key.parent} p WHERE {join}))"  # noqa: S608
+    orphan = f"({present} AND NOT EXISTS (SELECT 1 FROM {key.parent} p WHERE {join}))"
     if key.match_full:
         some = " OR ".join(f"c.{_quoted(down)} IS NOT NULL" for down, _ in pairs)
         orphan += f" OR (({some}) AND NOT ({present}))"
-    return f"SELECT count(*) FROM {key.child} c WHERE {orphan}"  # noqa: S608
+    return f"SELECT count(*) FROM {key.child} c WHERE {orphan}"
 
 
 def _quoted(name: str) -> str:

@@ -122,7 +122,9 @@ def _extensions(upkeep: Connection, schema: Schema) -> Iterator[Finding]:
     for extension in schema.extensions:
         if extension.name not in available:
             yield Finding(
-                "error", f"extension {extension.name}", "the target's server does not have it: install its package there"
+                "error",
+                f"extension {extension.name}",
+                "the target's server does not have it: install its package there",
             )
         else:
             yield Finding("ok", f"extension {extension.name}", f"available (source has {extension.version})")
@@ -154,5 +156,3 @@ def _dotted(version: int) -> str:
 
 def _size(count: int) -> str:
     return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.0f} MB"
-
-

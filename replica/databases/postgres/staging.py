@@ -39,7 +39,8 @@ from replica.errors import (
     TargetBusyError,
     TargetNotEmptyError,
 )
-from replica.schema.model import Schema, Sequence as SqlSequence, Table
+from replica.schema.model import Schema, Table
+from replica.schema.model import Sequence as SqlSequence
 
 Connection = psycopg.Connection[Any]
 
@@ -82,7 +83,7 @@ def open_staging(url: DatabaseUrl, ddl: Ddl, *, replace: bool, workers: int) -> 
         if _may_swap(upkeep, name, there):
             staging = SideBySide(url, upkeep, ddl, there=there, workers=workers)
         elif there:
-            with _in_place(url, ddl) as in_place:
+            with _in_place(url) as in_place:
                 yield in_place
             return
         else:
@@ -188,7 +189,7 @@ class _Building:
 
     def _insert_bare(self, table: Table, rows: int) -> int:
         """Rows of a table that has no column to write."""
-        plain = f"INSERT INTO {table.id} SELECT FROM generate_series(1, {rows:d})"  # noqa: S608
+        plain = f"INSERT INTO {table.id} SELECT FROM generate_series(1, {rows:d})"
         return self.run_sql(f"loading {table.id}", plain)
 
     def run_sql(self, what: str, statement: str) -> int:
@@ -214,7 +215,7 @@ class _Building:
         last = f"SELECT {pick}({', '.join(used)}) AS value"
         first = f"SELECT {sequence.start:d} AS value"
         statement = (
-            f"SELECT setval({_literal(sequence.id)}, coalesce(l.value, f.value)::bigint, l.value IS NOT NULL)"  # noqa: S608
+            f"SELECT setval({_literal(sequence.id)}, coalesce(l.value, f.value)::bigint, l.value IS NOT NULL)"
             f" FROM ({last}) l, ({first}) f"
         )
         self.run_sql(f"positioning sequence {sequence.id}", statement)
@@ -247,9 +248,9 @@ class SideBySide(_Building):
         super().__init__(self._session())
 
     def _create(self, ddl: Ddl) -> None:
-        create = sql.SQL(
-            "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}"
-        ).format(sql.Identifier(self._name), ddl.encoding, ddl.collate, ddl.ctype)
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
+            sql.Identifier(self._name), ddl.encoding, ddl.collate, ddl.ctype
+        )
         try:
             self._upkeep.execute(create)
         except (psycopg.errors.WrongObjectType, psycopg.errors.InvalidParameterValue):
@@ -375,12 +376,12 @@ class InPlace(_Building):
 
 
 @contextmanager
-def _in_place(url: DatabaseUrl, ddl: Ddl) -> Iterator[InPlace]:
+def _in_place(url: DatabaseUrl) -> Iterator[InPlace]:
     with connect(url) as connection:
         try:
             with reported("emptying the target", LoadError):
                 connection.execute(SESSION_SQL.replace("SET ", "SET LOCAL ").encode())
-                _drop_everything(connection, ddl)
+                _drop_everything(connection)
             yield InPlace(connection)
         finally:
             # After a commit there is nothing to roll back.
@@ -388,9 +389,10 @@ def _in_place(url: DatabaseUrl, ddl: Ddl) -> Iterator[InPlace]:
                 connection.rollback()
 
 
-def _drop_everything(connection: Connection, ddl: Ddl) -> None:
+def _drop_everything(connection: Connection) -> None:
     rows = connection.execute(
-        "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'"
+        "SELECT nspname FROM pg_catalog.pg_namespace"
+        " WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'"
     ).fetchall()
     for (name,) in rows:
         if name == "public":
@@ -412,7 +414,8 @@ SELECT CASE p.prokind WHEN 'a' THEN 'AGGREGATE' WHEN 'p' THEN 'PROCEDURE' ELSE '
 UNION ALL
 SELECT CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, t.oid::regtype::text
   FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
- WHERE t.typnamespace = 'public'::regnamespace AND t.typtype IN ('e', 'd', 'c', 'r') AND (c.oid IS NULL OR c.relkind = 'c')
+ WHERE t.typnamespace = 'public'::regnamespace AND t.typtype IN ('e', 'd', 'c', 'r')
+   AND (c.oid IS NULL OR c.relkind = 'c')
    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend x WHERE x.objid = t.oid AND x.deptype = 'e')
 """
 
@@ -457,16 +460,14 @@ def _settings(upkeep: Connection, oid: int, name: sql.Identifier) -> list[sql.Co
         if role is None:
             statements.append(sql.SQL("ALTER DATABASE {} {}").format(name, setting))
         else:
-            statements.append(
-                sql.SQL("ALTER ROLE {} IN DATABASE {} {}").format(sql.Identifier(role), name, setting)
-            )
+            statements.append(sql.SQL("ALTER ROLE {} IN DATABASE {} {}").format(sql.Identifier(role), name, setting))
     return statements
 
 
 def _setting_value(key: str, value: str) -> sql.Composable:
     """Lists of names are stored as SQL already; everything else is one literal."""
     lists = {"search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"}
-    return sql.SQL(value or "''") if key in lists else sql.Literal(value)  # type: ignore[arg-type]
+    return sql.SQL(value or "''") if key in lists else sql.Literal(value)
 
 
 def _grants(upkeep: Connection, oid: int, name: sql.Identifier) -> list[sql.Composed]:

@@ -7,33 +7,29 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from replica.encoding import EncodedTable
 from replica.generators.base import Encoded
 from replica.kinds.base import Codes, Span
+from replica.learning.encoding import EncodedTable
 from replica.plan import Plan, TablePlan
 from replica.relations.context import (
-    Ancestor,
     ContextSpec,
     ancestor_codes,
     place_codes,
     previous_codes,
     see_ancestor,
     see_previous,
+    see_referenced,
+    value_places,
 )
 from replica.relations.layout import STRUCTURE, BlockKind, Layout, make_layout
 
 Ints = npt.NDArray[np.int64]
 
-# How much of the row that a reference points to is seen.
-_SEEN_REFERENCED: tuple[BlockKind, ...] = ("attribute", "order")
-_MOST_REFERENCED = 24
 
-
-def observe(plan: Plan, encoded: EncodedTable, tables: Mapping[str, EncodedTable]) -> tuple[Layout, Codes]:
+def observe(encoded: EncodedTable, tables: Mapping[str, EncodedTable]) -> tuple[Layout, Codes]:
     """Puts in what is known of other rows once references are assigned, if any is assigned before values are drawn.
 
     Args:
-        plan: what was decided.
         encoded: the table.
         tables: all tables.
 
@@ -45,7 +41,12 @@ def observe(plan: Plan, encoded: EncodedTable, tables: Mapping[str, EncodedTable
         return encoded.layout, encoded.codes
     source = encoded.source
     found: list[tuple[BlockKind, str, tuple[Span, ...], Codes]] = [
-        (block.kind, block.name, encoded.layout.spans[block.start : block.stop], encoded.codes[:, block.start : block.stop])
+        (
+            block.kind,
+            block.name,
+            encoded.layout.spans[block.start : block.stop],
+            encoded.codes[:, block.start : block.stop],
+        )
         for block in encoded.layout.blocks
     ]
     at = sum(block.kind in STRUCTURE for block in encoded.layout.blocks)
@@ -53,7 +54,9 @@ def observe(plan: Plan, encoded: EncodedTable, tables: Mapping[str, EncodedTable
     for name in assigned:
         parent = tables[next(r.key.parent for r in encoded.source.plan.references if r.key.id == name)]
         seen = see_referenced(parent.layout)
-        extra.append(("referenced", name, _observed(seen.spans), ancestor_codes(seen, parent.codes, source.parents[name])))
+        extra.append(
+            ("referenced", name, _observed(seen.spans), ancestor_codes(seen, parent.codes, source.parents[name]))
+        )
     if source.plan.owner is not None:
         places = value_places(encoded.layout)
         spans = see_previous(encoded.layout, places)
@@ -78,25 +81,8 @@ def _is_self(plan: TablePlan, name: str) -> bool:
     return any(reference.key.id == name and reference.key.is_self for reference in plan.references)
 
 
-def see_referenced(layout: Layout) -> Ancestor:
-    """Chooses what is seen of a row that a reference points to."""
-    places = [i for block in layout.of(*_SEEN_REFERENCED) for i in range(block.start, block.stop)][:_MOST_REFERENCED]
-    spans = tuple(Span(layout.spans[i].name, layout.spans[i].cardinality + 1, ordered=layout.spans[i].ordered) for i in places)
-    return Ancestor(spans, tuple(places))
-
-
 def _observed(spans: tuple[Span, ...]) -> tuple[Span, ...]:
     return tuple(Span(span.name, span.cardinality, ordered=span.ordered, observed=True) for span in spans)
-
-
-def value_places(layout: Layout) -> list[int]:
-    """Returns where the spans behind the structure stand, without what is observed."""
-    return [
-        i
-        for block in layout.blocks
-        if block.kind not in STRUCTURE and block.kind not in ("referenced", "previous")
-        for i in range(block.start, block.stop)
-    ]
 
 
 def context_spec(plan: Plan, table: TablePlan, layouts: Mapping[str, Layout]) -> ContextSpec:
@@ -124,7 +110,9 @@ def _all_places(layout: Layout) -> list[int]:
     return [i for block in layout.blocks if block.kind != "referenced" for i in range(block.start, block.stop)]
 
 
-def source_context(plan: Plan, encoded: EncodedTable, tables: Mapping[str, tuple[EncodedTable, Codes]], spec: ContextSpec) -> Encoded:
+def source_context(
+    plan: Plan, encoded: EncodedTable, tables: Mapping[str, tuple[EncodedTable, Codes]], spec: ContextSpec
+) -> Encoded:
     """Builds the context of the source's rows.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from replica.databases.base import FamilySample, Reading, Snapshot
 from replica.kinds import kind_named
-from replica.kinds.datetime import moment_numbers
-from replica.plan import Plan, TablePlan
+from replica.kinds.datetime import order_numbers
+from replica.plan import ColumnPlan, Plan, TablePlan
+from replica.progress import Progress, Report, ignore
 from replica.relations.joins import row_numbers
 from replica.schema.model import ForeignKey
 from replica.settings import Settings
@@ -85,18 +86,19 @@ def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
-def read_source(
-    snapshot: Snapshot, plan: Plan, settings: Settings, report: Callable[[str], None] = lambda _: None
-) -> dict[str, SourceTable]:
+def read_source(snapshot: Snapshot, plan: Plan, settings: Settings, report: Report = ignore) -> dict[str, SourceTable]:
     """Reads the rows of all planned tables and joins them.
 
     Args:
         snapshot: a view of the source.
         plan: what was decided.
         settings: how many rows to read at most.
-        report: called with each table's id when it has been read.
+        report: told of every table that has been read.
     """
+    report(Progress("read", "counting", 0, 1))
     totals = {table.id: snapshot.row_count(table.table) for table in plan.tables}
+    wanted_rows = sum(min(total, settings.fit_rows) for total in totals.values())
+    done = 0
     samples = _samples(plan, totals, settings)
     frames: dict[str, pa.Table] = {}
     owners: dict[str, Ints] = {}
@@ -109,7 +111,8 @@ def read_source(
         order = _row_order(table, frame, owner)
         frames[table.id] = frame.take(pa.array(order))
         owners[table.id] = owner[order]
-        report(table.id)
+        done += len(owner)
+        report(Progress("read", table.id, done, max(done, wanted_rows), "rows"))
     parents = {table.id: _parents(table, frames, owners[table.id]) for table in plan.tables}
     return {
         table.id: SourceTable(
@@ -156,21 +159,22 @@ def _owner_path(plan: Plan, table: TablePlan) -> tuple[ForeignKey, ...]:
 
 def _columns_to_read(plan: Plan, table: TablePlan) -> dict[str, Reading]:
     """The columns that are learned, joined on or ordered by, and how each is read."""
-    pointed = {column for key in plan.children(table.id) for column in key.parent_columns}
     wanted: dict[str, Reading] = {}
     for found in table.columns:
         if found.producer == "kind":
-            kind, _ = kind_named(found.kind or "")
-            wanted[found.name] = kind.reading if table.role != "lookup" or kind.reading == "length" else "value"
-        elif found.producer in ("reference", "period_end") or found.name in pointed:
+            reading = kind_named(found.kind or "")[0].reading
+            wanted[found.name] = "value" if table.role == "lookup" and reading == "presence" else reading
+        elif found.producer in ("reference", "period_end") or _is_key_to_read(table, found):
             wanted[found.name] = "value"
-        elif found.producer == "key" and (table.role == "lookup" or _is_sortable(found.column.type.family)):
-            wanted[found.name] = "value"
-    for name in pointed:
+    pointed = [column for key in plan.children(table.id) for column in key.parent_columns]
+    for name in (*pointed, *([table.order] if table.order else [])):
         wanted[name] = "value"
-    if table.order is not None:
-        wanted[table.order] = "value"
     return wanted
+
+
+def _is_key_to_read(table: TablePlan, found: ColumnPlan) -> bool:
+    """Keys are copied for lookups, and otherwise order the rows where nothing else does."""
+    return found.producer == "key" and (table.role == "lookup" or _is_sortable(found.column.type.family))
 
 
 def _is_sortable(family: str) -> bool:
@@ -186,25 +190,22 @@ def _join(key: ForeignKey, child: pa.Table, parent: pa.Table) -> Ints:
 
 def _row_order(table: TablePlan, frame: pa.Table, owner: Ints) -> Ints:
     """Rows by owner, then by the column that orders them, then by key."""
-    columns = []
     key = table.table.primary_key
-    for name in reversed(key.columns if key else ()):
-        if name in frame.column_names and _is_sortable(table.table.by_name[name].type.family):
-            columns.append(order_numbers(one_array(frame.column(name))))
-    if table.order is not None:
-        columns.append(order_numbers(one_array(frame.column(table.order))))
+    names = [
+        name
+        for name in reversed(key.columns if key else ())
+        if name in frame.column_names and _is_sortable(table.table.by_name[name].type.family)
+    ]
+    names += [table.order] if table.order is not None else []
+    columns = [order_numbers(one_array(frame.column(name))) for name in names]
     return np.lexsort([*columns, owner]).astype(np.int64)
 
 
-def order_numbers(values: pa.Array) -> Ints:
-    """Returns values as whole numbers that sort the same: days, microseconds, or the number itself."""
-    if pa.types.is_date32(values.type) or pa.types.is_timestamp(values.type):
-        return moment_numbers(values)
-    return np.round(np.array(values.cast(pa.float64()).fill_null(0.0))).astype(np.int64)
-
-
 def _parents(table: TablePlan, frames: Mapping[str, pa.Table], owner: Ints) -> dict[str, Ints]:
-    found = {reference.key.id: _join(reference.key, frames[table.id], frames[reference.key.parent]) for reference in table.references}
+    found = {
+        reference.key.id: _join(reference.key, frames[table.id], frames[reference.key.parent])
+        for reference in table.references
+    }
     if table.owner is not None:
         found[table.owner.id] = owner
     return found
@@ -237,7 +238,9 @@ def _fan_outs(
     return found
 
 
-def _holders(table: TablePlan, frames: Mapping[str, pa.Table], parents: Mapping[str, Mapping[str, Ints]]) -> Ints | None:
+def _holders(
+    table: TablePlan, frames: Mapping[str, pa.Table], parents: Mapping[str, Mapping[str, Ints]]
+) -> Ints | None:
     """Follows the path to the person; rows that lose it on the way are persons of their own."""
     if table.holder_path is None:
         return None

@@ -14,17 +14,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replica.drawing import CHUNK_ROWS, Skeleton
 from replica.fitted import FittedReplica, FittedTable
 from replica.kinds.base import Codes, People, Rows
-from replica.kinds.datetime import DAY_US, moment_array
+from replica.kinds.datetime import moment_array, order_numbers
 from replica.kinds.personal import locale_of, sexes
+from replica.making.drawing import CHUNK_ROWS, Skeleton
 from replica.plan import ColumnPlan, ReferencePlan, TablePlan
+from replica.relations.gaps import in_units
 from replica.relations.joins import NULL, group_numbers
 from replica.relations.keys import KeyMaker
 from replica.schema.model import ForeignKey
 from replica.seeds import stream
-from replica.source_rows import order_numbers
 
 Ints = npt.NDArray[np.int64]
 
@@ -59,6 +59,11 @@ class MadeTable:
         return len(self.skeleton)
 
 
+def _assign_nothing(made: MadeTable, reference: ReferencePlan) -> None:
+    """Stands in until there is something that assigns references."""
+    made.parents[reference.key.id] = np.full(len(made), NULL)
+
+
 class MadeDatabase:
     """All tables on their way, and how their columns follow from each other.
 
@@ -71,7 +76,7 @@ class MadeDatabase:
         self.replica = replica
         self.seed = seed
         self.tables: dict[str, MadeTable] = {}
-        self.assign: Callable[[MadeTable, ReferencePlan], None] = lambda made, reference: None
+        self.assign: Callable[[MadeTable, ReferencePlan], None] = _assign_nothing
         self._people: dict[str, tuple[npt.NDArray[np.int8], npt.NDArray[np.int16], tuple[str, ...]]] = {}
 
     def key_values(self, key: ForeignKey, rows: Ints) -> list[pa.Array]:
@@ -102,25 +107,26 @@ class MadeDatabase:
         if name in made.columns:
             return made.columns[name].slice(rows.start, rows.stop - rows.start)
         column = next(found for found in made.plan.columns if found.name == name)
-        if made.plan.role != "lookup":
-            if column.producer == "reference":
-                return self._reference_chunk(made, name, rows)
-            if column.producer == "key":
-                return self._salted(table, name).values(np.arange(rows.start, rows.stop))
-            if column.producer == "counter":
-                return self._counter(made, column).slice(rows.start, rows.stop - rows.start)
-            if column.producer == "period_end":
-                return self._period_end(made, column).slice(rows.start, rows.stop - rows.start)
-        elif column.producer == "reference":
-            return self._reference_chunk(made, name, rows)
-        return self._kind_chunk(made, column, rows)
+        producers = {
+            "reference": self._reference_chunk,
+            "key": self._key_chunk,
+            "counter": self._counter_chunk,
+            "period_end": self._period_end_chunk,
+        }
+        is_copy = made.plan.role == "lookup" and column.producer != "reference"
+        make = self._kind_chunk if is_copy else producers.get(column.producer, self._kind_chunk)
+        return make(made, column, rows)
+
+    def _key_chunk(self, made: MadeTable, column: ColumnPlan, rows: slice) -> pa.Array:
+        return self._salted(made.plan.id, column.name).values(np.arange(rows.start, rows.stop))
 
     def _salted(self, table: str, name: str) -> KeyMaker:
         maker = self.tables[table].fitted.keys[name]
         return replace(maker, salt=int(stream(self.seed, "key", table, name).integers(0, 2**62)))
 
-    def _reference_chunk(self, made: MadeTable, name: str, rows: slice) -> pa.Array:
+    def _reference_chunk(self, made: MadeTable, column: ColumnPlan, rows: slice) -> pa.Array:
         """A column that references fill: from the first of them, in order, that is not null."""
+        name = column.name
         found: pa.Array | None = None
         for key in self.filling(made.plan, name):
             target = key.parent_columns[key.columns.index(name)]
@@ -139,7 +145,9 @@ class MadeDatabase:
     def filling(self, plan: TablePlan, name: str) -> list[ForeignKey]:
         """Returns the references that fill a column: the owner first, then those that decide others."""
         keys = [plan.owner] if plan.owner is not None and name in plan.owner.columns else []
-        keys += [reference.key for reference in plan.references if name in reference.free or self._stands_in(reference, name)]
+        keys += [
+            reference.key for reference in plan.references if name in reference.free or self._stands_in(reference, name)
+        ]
         return keys
 
     def _stands_in(self, reference: ReferencePlan, name: str) -> bool:
@@ -149,7 +157,7 @@ class MadeDatabase:
     def _kind_chunk(self, made: MadeTable, column: ColumnPlan, rows: slice) -> pa.Array:
         fitted, layout, name = made.fitted, made.fitted.layout, column.name
         if name == made.plan.order and fitted.sequence is not None:
-            return self._ordered(made, column, made.values[rows])
+            return _ordered(column, made.values[rows])
         codes = made.codes[rows, layout.places("attribute", name)].astype(np.int32)
         if name in fitted.relative:
             return self._relative_chunk(made, column, codes, rows)
@@ -158,14 +166,6 @@ class MadeDatabase:
             return pa.nulls(rows.stop - rows.start, pa.string())
         return kind.decode(codes, self._rows(made, column, rows))
 
-    def _ordered(self, made: MadeTable, column: ColumnPlan, values: Ints) -> pa.Array:
-        family = column.column.type.family
-        if family in _MOMENTS:
-            return moment_array(values, family)
-        if family == "numeric":
-            return pa.array(values).cast(pa.decimal128(38, 0))
-        return pa.array(values)
-
     def _relative_chunk(self, made: MadeTable, column: ColumnPlan, codes: Codes, rows: slice) -> pa.Array:
         relative, family = made.fitted.relative[column.name], column.column.type.family
         n = rows.stop - rows.start
@@ -173,7 +173,7 @@ class MadeDatabase:
         if relative.gap is None:
             return pa.nulls(n, pa.date32() if family == "date" else pa.timestamp("us"))
         base_family = made.plan.table.by_name[relative.base].type.family
-        starts = order_numbers(base) * _unit(base_family, family)[0] // _unit(base_family, family)[1]
+        starts = in_units(order_numbers(base), base_family, family)
         null = np.array(base.is_null())
         if relative.nulls:
             null = null | (codes[:, 0] == relative.gap.spans[0].cardinality)
@@ -224,7 +224,8 @@ class MadeDatabase:
             # Asking for these columns asks for persons again, who are then nobody in particular.
             self._people[plan.id] = (np.zeros(n, np.int8), np.zeros(n, np.int16), (self._default_locale,))
             sex = sexes(self._texts(plan, plan.sex)) if plan.sex else np.zeros(n, np.int8)
-            place, locales = np.zeros(n, np.int16), (self._default_locale,)
+            place = np.zeros(n, np.int16)
+            locales: tuple[str, ...] = (self._default_locale,)
             if plan.locale:
                 found = [locale_of(text) or self._default_locale for text in self._texts(plan, plan.locale)]
                 locales = tuple(sorted(set(found))) or locales
@@ -242,7 +243,7 @@ class MadeDatabase:
         texts: list[str | None] = (values if pa.types.is_string(values.type) else values.cast(pa.string())).to_pylist()
         return texts
 
-    def _counter(self, made: MadeTable, column: ColumnPlan) -> pa.Array:
+    def _counter_chunk(self, made: MadeTable, column: ColumnPlan, rows: slice) -> pa.Array:
         """Numbers the rows within the values of other columns, in the order of the rows."""
         if column.name not in made.columns:
             groups = group_numbers([self.column(made.plan.id, name) for name in column.map.within])
@@ -252,16 +253,16 @@ class MadeDatabase:
             numbers = np.empty(len(groups), np.int64)
             numbers[order] = within + (column.map.start if column.map.start is not None else 1)
             made.columns[column.name] = pa.array(numbers)
-        return made.columns[column.name]
+        return made.columns[column.name].slice(rows.start, rows.stop - rows.start)
 
-    def _period_end(self, made: MadeTable, column: ColumnPlan) -> pa.Array:
+    def _period_end_chunk(self, made: MadeTable, column: ColumnPlan, rows: slice) -> pa.Array:
         """Ends each period where the next of the same owner starts; the last one as its codes say."""
         if column.name in made.columns:
-            return made.columns[column.name]
+            return made.columns[column.name].slice(rows.start, rows.stop - rows.start)
         fitted, family = made.fitted.period_ends.get(column.name), column.column.type.family
         n = len(made)
         if fitted is None:
-            return pa.nulls(n, pa.date32() if family == "date" else pa.timestamp("us"))
+            return pa.nulls(rows.stop - rows.start, pa.date32() if family == "date" else pa.timestamp("us"))
         last = np.r_[made.skeleton.is_first[1:], True][:n]
         codes = made.codes[:, made.fitted.layout.places("attribute", column.name)].astype(np.int32)
         starts, null = made.values, np.zeros(n, dtype=bool)
@@ -276,13 +277,12 @@ class MadeDatabase:
             ends = np.where(last, gap.decode(np.minimum(codes, limit), starts, rng), ends)
         values = moment_array(ends, family)
         made.columns[column.name] = pc.if_else(pa.array(~null), values, pa.scalar(None, values.type))
-        return made.columns[column.name]
+        return made.columns[column.name].slice(rows.start, rows.stop - rows.start)
 
 
-def _unit(family: str, wanted: str) -> tuple[int, int]:
-    """What to multiply and to divide by to turn values of one family of moments into another's."""
-    if (family == "date") == (wanted == "date"):
-        return 1, 1
-    return (DAY_US, 1) if family == "date" else (1, DAY_US)
-
-
+def _ordered(column: ColumnPlan, values: Ints) -> pa.Array:
+    """Turns what orders rows into values of the column's type."""
+    family = column.column.type.family
+    if family in _MOMENTS:
+        return moment_array(values, family)
+    return pa.array(values).cast(pa.decimal128(38, 0)) if family == "numeric" else pa.array(values)

@@ -13,16 +13,17 @@ from replica.fitted import PeriodEnd, ReferenceCode, RelativeMoment
 from replica.kinds import kind_named
 from replica.kinds.base import Codes, ColumnData, Kind, Span, is_null
 from replica.kinds.categorical import split_codes
+from replica.kinds.datetime import order_numbers
 from replica.kinds.label import LabelKind
+from replica.learning.source_rows import SourceTable
 from replica.plan import ColumnPlan, Plan, ReferencePlan, TablePlan
 from replica.relations.families import FamilyCode, Members, fit_family, summarize
 from replica.relations.fanout import FanOut, fit_fan_out
-from replica.relations.gaps import fit_gaps
+from replica.relations.gaps import Measure, fit_gaps, in_measure, in_units
 from replica.relations.layout import BlockKind, Layout, make_layout
-from replica.relations.sequences import Measure, SequenceCode, fit_sequence
+from replica.relations.sequences import SequenceCode, fit_sequence
 from replica.schema.model import ForeignKey
 from replica.seeds import stream
-from replica.source_rows import SourceTable, order_numbers
 
 Ints = npt.NDArray[np.int64]
 Parts = tuple[tuple[Span, ...], Codes]
@@ -103,7 +104,7 @@ def encode_tables(plan: Plan, sources: Mapping[str, SourceTable], seed: int) -> 
         _encode_order(plan, draft, drafts)
     for draft in drafts.values():
         for reference in draft.plan.references:
-            _encode_reference(plan, draft, reference, drafts, seed)
+            _encode_reference(draft, reference, drafts, seed)
     # A family is summed up with all that hangs on its members, so children come before their owners.
     for table in reversed(plan.tables):
         draft = drafts[table.id]
@@ -111,7 +112,7 @@ def encode_tables(plan: Plan, sources: Mapping[str, SourceTable], seed: int) -> 
         for key in plan.children(table.id):
             child = drafts[key.child]
             if child.plan.owner is not None and child.plan.owner.id == key.id:
-                _encode_family(plan, draft, child, key, seed)
+                _encode_family(draft, child, key, seed)
     return {name: _finish(draft) for name, draft in drafts.items()}
 
 
@@ -156,7 +157,7 @@ def references_apart(source: SourceTable) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def is_same_person(plan: Plan, source: SourceTable, sources: Mapping[str, SourceTable]) -> bool:
+def is_same_person(source: SourceTable, sources: Mapping[str, SourceTable]) -> bool:
     """True where a table's names or addresses are those of the person that its rows belong to."""
     table = source.plan
     if not table.holder_path or source.holders is None:
@@ -244,7 +245,7 @@ def _encode_relative(plan: Plan, draft: _Draft, column: ColumnPlan, base: str) -
     null = is_null(values)
     both = ~null & ~is_null(bases)
     family, base_family = column.column.type.family, draft.plan.table.by_name[base].type.family
-    ends, starts = order_numbers(values), _in_units(order_numbers(bases), base_family, family)
+    ends, starts = order_numbers(values), in_units(order_numbers(bases), base_family, family)
     gap = None
     if both.any():
         least = _least_gap(ends[both] - starts[both]) if column.map.after else None
@@ -269,15 +270,6 @@ def _least_gap(gaps: Ints) -> int | None:
     """The smallest distance seen, if that is zero or one: whether an end may fall on its start."""
     smallest = int(gaps.min())
     return None if smallest < 0 else min(smallest, 1)
-
-
-def _in_units(numbers: Ints, family: str, wanted: str) -> Ints:
-    """Turns days into microseconds or back, so that both sides of a distance are alike."""
-    from replica.kinds.datetime import DAY_US
-
-    if (family == "date") == (wanted == "date"):
-        return numbers
-    return numbers * DAY_US if family == "date" else numbers // DAY_US
 
 
 def _measure(column: ColumnPlan) -> Measure:
@@ -333,14 +325,6 @@ def _are_years(draft: _Draft) -> bool:
     return len(values) > 0 and bool(((values > 1800) & (values < 2200)).all())
 
 
-def in_measure(numbers: Ints, family: str, measure: Measure) -> Ints:
-    """Turns a moment of the owner, in its own units, into what the order of its rows is measured in."""
-    if measure != "number":
-        return _in_units(numbers, family, measure)
-    days = _in_units(numbers, family, "date")
-    return days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
-
-
 def _encode_period_end(plan: Plan, draft: _Draft, column: ColumnPlan, starts: Ints) -> None:
     source = draft.source
     values = source.column(column.name)
@@ -371,12 +355,12 @@ def _encode_period_end(plan: Plan, draft: _Draft, column: ColumnPlan, starts: In
         draft.parts["attribute", column.name] = (fitted.spans, np.where(is_last[:, None], codes, none).astype(np.int32))
 
 
-def _encode_reference(
-    plan: Plan, draft: _Draft, reference: ReferencePlan, drafts: dict[str, _Draft], seed: int
-) -> None:
+def _encode_reference(draft: _Draft, reference: ReferencePlan, drafts: dict[str, _Draft], seed: int) -> None:
     """Learns which rows a reference points to: each row of a kept parent, or clusters of its rows."""
     key, source = reference.key, draft.source
-    if copies_reference(draft.kept, drafts[key.parent].kept) or (reference.implied_by and _always_implied(draft, reference)):
+    if copies_reference(draft.kept, drafts[key.parent].kept) or (
+        reference.implied_by and _always_implied(draft, reference)
+    ):
         return
     parent = drafts[key.parent]
     rows = source.parents[key.id]
@@ -397,7 +381,11 @@ def _encode_reference(
     depths = _depths(rows) if key.is_self else None
     levels = int(depths.max(initial=0)) + 1 if depths is not None else 0
     code = ReferenceCode(key.id, None, family.sizes, nulls, tree=depths is not None, depths=levels)
-    seen = clusters[_known(rows, len(parent.source), rng)] if len(parent.source) else np.zeros((len(rows), len(family.sizes)))
+    seen = (
+        clusters[_known(rows, len(parent.source), rng)]
+        if len(parent.source)
+        else np.zeros((len(rows), len(family.sizes)))
+    )
     codes = seen.astype(np.int32)
     codes[rows == -1] = 0
     codes[rows == -1, 0] = family.sizes[0]
@@ -423,7 +411,9 @@ def _known(rows: Ints, n_parents: int, rng: np.random.Generator) -> Ints:
     unknown = rows < 0
     if not unknown.any():
         return rows
-    stand_in = rng.choice(known, int(unknown.sum())) if len(known) else rng.integers(0, max(1, n_parents), int(unknown.sum()))
+    stand_in = (
+        rng.choice(known, int(unknown.sum())) if len(known) else rng.integers(0, max(1, n_parents), int(unknown.sum()))
+    )
     found = rows.copy()
     found[unknown] = stand_in
     return found
@@ -506,7 +496,7 @@ def _values_of(child: SourceTable, name: str) -> int | None:
     return None
 
 
-def _encode_family(plan: Plan, draft: _Draft, child: _Draft, key: ForeignKey, seed: int) -> None:
+def _encode_family(draft: _Draft, child: _Draft, key: ForeignKey, seed: int) -> None:
     counts = draft.source.fan_outs[key.id]
     if not len(counts):
         return

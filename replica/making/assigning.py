@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from replica.errors import UnsatisfiableError
 from replica.kinds.categorical import joined_codes
-from replica.made import MadeDatabase, MadeTable
+from replica.making.made import MadeDatabase, MadeTable
 from replica.plan import ReferencePlan, TablePlan
 from replica.relations.joins import NULL, UNKNOWN, group_numbers, row_numbers
 from replica.relations.references import Children, Parents, assign, levels_without_gaps, spread_over_kept
@@ -81,9 +81,7 @@ class Assigner:
             )
         return found
 
-    def _choose(
-        self, made: MadeTable, parent: MadeTable, reference: ReferencePlan, wish: Ints, rows: Ints
-    ) -> Ints:
+    def _choose(self, made: MadeTable, parent: MadeTable, reference: ReferencePlan, wish: Ints, rows: Ints) -> Ints:
         key, code = reference.key, made.fitted.references[reference.key.id]
         rng = stream(self.database.seed, "assign", key.id)
         blocks, parent_blocks = self._blocks(made, parent, reference, rows)

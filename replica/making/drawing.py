@@ -1,4 +1,4 @@
-"""Drawing the codes of a table's rows: one place after the other over all owners at once, in chunks of whole families."""
+"""Drawing the codes of a table's rows: place after place over all owners at once, in chunks of whole families."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from replica.fitted import FittedTable
 from replica.kinds.base import Codes
-from replica.relations.context import place_codes, previous_codes
+from replica.relations.context import place_codes, previous_codes, value_places
 from replica.seeds import stream
 
 Ints = npt.NDArray[np.int64]
@@ -58,7 +59,8 @@ class Skeleton:
     @cached_property
     def sizes(self) -> Ints:
         """How many rows each family has: shape (families,)."""
-        return np.diff(np.r_[np.flatnonzero(self.is_first), len(self.owner)])
+        sizes: Ints = np.diff(np.r_[np.flatnonzero(self.is_first), len(self.owner)])
+        return sizes
 
     def chunks(self) -> list[tuple[int, int]]:
         """Returns stretches of rows that hold whole families and are of about equal size."""
@@ -67,7 +69,7 @@ class Skeleton:
         while bounds[-1] < len(self.owner):
             at = int(np.searchsorted(ends, bounds[-1] + CHUNK_ROWS))
             bounds.append(int(ends[min(at, len(ends) - 1)]))
-        return list(zip(bounds, bounds[1:], strict=False))
+        return list(pairwise(bounds))
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,9 @@ def draw(
     def work(item: tuple[int, tuple[int, int]]) -> None:
         number, (start, stop) = item
         rng = stream(drawing.seed, "draw", drawing.table, span[0], number)
-        _draw_chunk(_Chunk(fitted, drawing, slice(start, stop), rng), codes[start:stop], values[start:stop], span, previous)
+        _draw_chunk(
+            _Chunk(fitted, drawing, slice(start, stop), rng), codes[start:stop], values[start:stop], span, previous
+        )
 
     if drawing.workers > 1 and len(chunks) > 1:
         with ThreadPoolExecutor(drawing.workers) as pool:
@@ -156,7 +160,7 @@ def _draw_chunk(chunk: _Chunk, codes: Codes, values: Ints, span: tuple[int, int]
     first = skeleton.is_first[chunk.rows].copy()
     # A stretch of a long family starts anew, since the row before it is drawn at the same time.
     fresh = first | (skeleton.position[chunk.rows] % _STRETCH == 0)
-    value_places = _observed_of_previous(chunk.fitted) if previous.stop > previous.start else []
+    places = value_places(chunk.fitted.layout) if previous.stop > previous.start else []
     for rows in chunk.steps() if spec.place else [np.arange(len(codes))]:
         parts = [chunk.above[rows]]
         if spec.place:
@@ -164,18 +168,11 @@ def _draw_chunk(chunk: _Chunk, codes: Codes, values: Ints, span: tuple[int, int]
         if spec.previous:
             before = codes[np.maximum(rows - 1, 0)][:, list(spec.previous_places)]
             parts.append(previous_codes(spec.previous, before, fresh[rows]))
-        if value_places:
-            before = codes[np.maximum(rows - 1, 0)][:, value_places]
+        if places:
+            before = codes[np.maximum(rows - 1, 0)][:, places]
             observed = chunk.fitted.layout.spans[previous]
             codes[rows, previous] = previous_codes(observed, before, fresh[rows])
         _draw_rows(chunk, np.concatenate(parts, axis=1), rows, codes, values, span, first)
-
-
-def _observed_of_previous(fitted: FittedTable) -> list[int]:
-    """Where the spans stand that a row observes of the row before it."""
-    from replica.conditioning import value_places
-
-    return value_places(fitted.layout)
 
 
 def _draw_rows(
@@ -198,9 +195,7 @@ def _draw_rows(
             _place_in_time(chunk, rows, codes, values, first)
 
 
-def _place_in_time(
-    chunk: _Chunk, rows: Ints, codes: Codes, values: Ints, first: npt.NDArray[np.bool_]
-) -> None:
+def _place_in_time(chunk: _Chunk, rows: Ints, codes: Codes, values: Ints, first: npt.NDArray[np.bool_]) -> None:
     sequence, layout = chunk.fitted.sequence, chunk.fitted.layout
     assert sequence is not None  # noqa: S101 - there is an order to draw
     drawn = codes[rows, layout.places("order", sequence.column)]

@@ -1,0 +1,1 @@
+"""From models to rows: codes, what they point to, and their values."""
