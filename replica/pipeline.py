@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from replica.databases import open_database
 from replica.databases.base import Database, Finding, Snapshot
 from replica.databases.url import DatabaseUrl
-from replica.errors import LoadError, PrivilegeError, SameDatabaseError, TargetNotEmptyError
+from replica.errors import SameDatabaseError
 from replica.evaluation.evaluate import EvaluationReport
 from replica.evaluation.evaluate import evaluate as compare
 from replica.fit import fit
@@ -143,7 +143,7 @@ def check(source: Url, target: Url, settings: Settings | None = None) -> list[Fi
     try:
         refuse_same(from_, into)
     except SameDatabaseError as error:
-        found.append(Finding("error", "target", str(error)))
+        found.append(Finding("error", "target", str(error), SameDatabaseError))
     return found
 
 
@@ -181,11 +181,4 @@ def _refuse_errors(findings: list[Finding]) -> None:
     if not errors:
         return
     first, more = errors[0], f" (and {len(errors) - 1} more: see `replica check`)" if len(errors) > 1 else ""
-    kind = (
-        TargetNotEmptyError
-        if "not empty" in first.message
-        else PrivilegeError
-        if "read it" in first.message
-        else LoadError
-    )
-    raise kind(f"{first.subject}: {first.message}{more}")
+    raise first.raises(f"{first.subject}: {first.message}{more}")

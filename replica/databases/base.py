@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import pyarrow as pa
 
 from replica.databases.url import DatabaseUrl
+from replica.errors import LoadError, ReplicaError
 from replica.schema.model import ForeignKey, Schema, Table
 
 Reading = Literal["value", "length", "presence"]
@@ -81,11 +82,13 @@ class Finding:
         status: ``ok``, ``warning`` or ``error``; an error stops a run.
         subject: what was looked at.
         message: what was found and, unless it is fine, what to do.
+        raises: the error that an ``error`` stops a run with.
     """
 
     status: Literal["ok", "warning", "error"]
     subject: str
     message: str
+    raises: type[ReplicaError] = LoadError
 
 
 class Snapshot(Protocol):

@@ -22,7 +22,7 @@ from replica.databases.postgres.staging import (
     maintenance_connection,
 )
 from replica.databases.url import DatabaseUrl, database_name
-from replica.errors import DatabaseError
+from replica.errors import DatabaseError, DiskFullError, PrivilegeError, TargetNotEmptyError
 from replica.schema.model import Schema
 
 Connection = psycopg.Connection[Any]
@@ -48,7 +48,8 @@ def _privileges(connection: Connection, schema: Schema) -> Iterator[Finding]:
         may_read = may_enter and _scalar(connection, "SELECT has_table_privilege(%s, 'SELECT')", [table.id])
         if not may_read:
             refused += 1
-            yield Finding("error", table.id, "this user may not read it: GRANT SELECT on it (and USAGE on its schema)")
+            hint = "this user may not read it: GRANT SELECT on it (and USAGE on its schema)"
+            yield Finding("error", table.id, hint, PrivilegeError)
     if not refused:
         yield Finding("ok", "privileges", f"SELECT on all {len(schema.tables)} tables")
 
@@ -61,6 +62,7 @@ def _row_security(connection: Connection, schema: Schema) -> Iterator[Finding]:
                 "error",
                 table.id,
                 "row-level security would hide rows from this user: connect as its owner or with BYPASSRLS",
+                PrivilegeError,
             )
 
 
@@ -86,16 +88,16 @@ def _way(upkeep: Connection, name: str, there: bool) -> Iterator[Finding]:
     elif there:
         yield Finding("warning", "publishing", InPlace.way)
     else:
-        yield Finding(
-            "error", "publishing", f"database {name} does not exist and this user may not create it: GRANT CREATEDB"
-        )
+        hint = f"database {name} does not exist and this user may not create it: GRANT CREATEDB"
+        yield Finding("error", "publishing", hint, PrivilegeError)
 
 
 def _emptiness(url: DatabaseUrl, replace: bool) -> Iterator[Finding]:
     with connect(url) as connection:
         held = _scalar(connection, USER_TABLES_SQL, [])
     if held and not replace:
-        yield Finding("error", "target", f"it is not empty ({held} objects): give --replace to replace all of it")
+        hint = f"it is not empty ({held} objects): give --replace to replace all of it"
+        yield Finding("error", "target", hint, TargetNotEmptyError)
     elif held:
         yield Finding("warning", "target", f"its {held} objects will be replaced, at the very end and in one step")
 
@@ -140,7 +142,8 @@ def _room(upkeep: Connection, schema: Schema) -> Iterator[Finding]:
     if free is None:
         yield Finding("warning", "disk", f"about {_size(needed)} needed; how much is free cannot be seen from here")
     elif free < needed:
-        yield Finding("error", "disk", f"about {_size(needed)} needed, {_size(free)} free: make room")
+        hint = f"about {_size(needed)} needed, {_size(free)} free: make room"
+        yield Finding("error", "disk", hint, DiskFullError)
     else:
         yield Finding("ok", "disk", f"about {_size(needed)} needed, {_size(free)} free")
 
