@@ -71,7 +71,7 @@ def _docker_answers() -> bool:
             return bool(client.ping())
         finally:
             client.close()
-    except Exception:  # noqa: BLE001 - whatever it says, there is no daemon to use
+    except Exception:  # whatever it says, there is no daemon to use
         return False
 
 
