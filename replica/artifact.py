@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 import tempfile
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import safetensors
@@ -47,7 +50,19 @@ FORMAT = "replica-artifact"
 FORMAT_VERSION = 1
 
 _MANIFEST, _TREE, _ARRAYS = "manifest.json", "replica.json", "arrays.safetensors"
-_MAX_JSON_BYTES = 2**31
+_MAX_BYTES = 2**31
+
+# What zipfile and json raise where bytes are not what they should be; encryption and unknown methods among them.
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    KeyError,
+    ValueError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 
 
 def _classes() -> dict[str, type]:
@@ -95,18 +110,27 @@ def save(replica: FittedReplica, path: Path) -> None:
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside its place and moved there, so that no half file ever has the name.
-        with (
-            tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as out,
-            zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
-        ):
+        with _whole(path) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(_MANIFEST, json.dumps(manifest, indent=2))
             for name, data in members.items():
                 archive.writestr(name, data)
-        Path(out.name).replace(path)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise ArtifactError(f"{path} cannot be written: {reason}") from None
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a file beside a path and moves it there at the end, so that no half file ever has the name."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as out:
+        part = Path(out.name)
+        try:
+            yield out
+            out.flush()
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
 
 def open_artifact(path: Path) -> FittedReplica:
@@ -117,11 +141,11 @@ def open_artifact(path: Path) -> FittedReplica:
     """
     members = _read(path)
     try:
-        tree = json.loads(members[_TREE])
-        arrays = load_arrays(members[_ARRAYS])
-    except (ValueError, safetensors.SafetensorError):
+        replica = unpack(json.loads(members[_TREE]), load_arrays(members[_ARRAYS]), _classes())
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: {error}") from None
+    except (ValueError, TypeError, RecursionError, safetensors.SafetensorError):
         raise ArtifactError(f"{path} is damaged: fit the source again") from None
-    replica = unpack(tree, arrays, _classes())
     if not isinstance(replica, FittedReplica):
         raise ArtifactError(f"{path} holds no fitted replica: fit the source again")
     return replica
@@ -138,7 +162,9 @@ def read_manifest(path: Path) -> Mapping[str, Any]:
             manifest: Mapping[str, Any] = json.loads(archive.read(_MANIFEST))
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist: `replica fit` makes such files") from None
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, NotImplementedError):
+    except PermissionError:
+        raise ArtifactError(f"{path} may not be read: check its permissions") from None
+    except _UNREADABLE:
         raise ArtifactError(f"{path} is not a replica artifact: `replica fit` makes such files") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ArtifactError(f"{path} is not a replica artifact: `replica fit` makes such files")
@@ -153,17 +179,17 @@ def _read(path: Path) -> dict[str, bytes]:
             f"{path} is of format {found}, this version reads {FORMAT_VERSION}: use replica"
             f" {manifest.get('replica_version', 'of that time')}, or fit the source again"
         )
-    hashes = manifest.get("sha256", {})
+    hashes = manifest.get("sha256")
     members = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for name in (_TREE, _ARRAYS):
-                if archive.getinfo(name).file_size > _MAX_JSON_BYTES:
+                if archive.getinfo(name).file_size > _MAX_BYTES:
                     raise ArtifactError(f"{path} is damaged: {name} is far too large")
                 members[name] = archive.read(name)
-    except (OSError, zipfile.BadZipFile, KeyError, EOFError, NotImplementedError):
+    except _UNREADABLE:
         raise ArtifactError(f"{path} is damaged: fit the source again") from None
     for name, data in members.items():
-        if hashlib.sha256(data).hexdigest() != hashes.get(name):
+        if not isinstance(hashes, dict) or hashlib.sha256(data).hexdigest() != hashes.get(name):
             raise ArtifactError(f"{path} is damaged: {name} is not what was written; fit the source again")
     return members

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from replica.databases import open_database
@@ -48,7 +49,7 @@ def introspect(url: Url) -> Schema:
     return open_database(url).introspect()
 
 
-def draft(url: Url) -> Draft:
+def draft(url: Url, report: Report = ignore) -> Draft:
     """Drafts a schema map of a source from its schema and some of its rows.
 
     Raises:
@@ -58,7 +59,7 @@ def draft(url: Url) -> Draft:
     schema = database.introspect()
     _refuse_errors(database.check_source(schema))
     with database.snapshot() as snapshot:
-        return draft_map(snapshot, schema)
+        return draft_map(snapshot, schema, report)
 
 
 def make_plan(url: Url, settings: Settings | None = None) -> Planned:
@@ -72,11 +73,16 @@ def make_plan(url: Url, settings: Settings | None = None) -> Planned:
     schema = database.introspect()
     _refuse_errors(database.check_source(schema))
     with database.snapshot() as snapshot:
-        return _plan(snapshot, schema, settings or Settings())
+        return _plan(snapshot, schema, settings or Settings(), ignore)
 
 
 def learn(
-    url: Url, settings: Settings | None = None, *, target_version: int | None = None, report: Report = ignore
+    url: Url,
+    settings: Settings | None = None,
+    *,
+    target_version: int | None = None,
+    report: Report = ignore,
+    planned: Callable[[Planned], None] | None = None,
 ) -> FittedReplica:
     """Learns a source.
 
@@ -85,6 +91,7 @@ def learn(
         settings: the settings of the run.
         target_version: version of the server that the replica is for, as one number; the source's own if None.
         report: told how far the run is.
+        planned: told what was decided, before anything is learned.
 
     Raises:
         PrivilegeError: a table may not be read.
@@ -95,9 +102,11 @@ def learn(
     schema = database.introspect()
     _refuse_errors(database.check_source(schema))
     with database.snapshot() as snapshot:
-        planned = _plan(snapshot, schema, settings)
+        decided = _plan(snapshot, schema, settings, report)
+        if planned is not None:
+            planned(decided)
         ddl = snapshot.dump(target_version)
-        return fit(snapshot, planned.plan, ddl, settings, report)
+        return fit(snapshot, decided.plan, ddl, settings, report)
 
 
 def write(replica: FittedReplica, url: Url, settings: Settings | None = None, report: Report = ignore) -> LoadReport:
@@ -113,8 +122,14 @@ def write(replica: FittedReplica, url: Url, settings: Settings | None = None, re
     return load(replica, sample(replica, settings), target, settings, report)
 
 
-def replicate(source: Url, target: Url, settings: Settings | None = None, report: Report = ignore) -> LoadReport:
-    """Learns a source and writes a database like it.
+def replicate(
+    source: Url,
+    target: Url,
+    settings: Settings | None = None,
+    report: Report = ignore,
+    planned: Callable[[Planned], None] | None = None,
+) -> LoadReport:
+    """Learns a source and writes a database like it; see :func:`learn` and :func:`write`.
 
     Raises:
         SameDatabaseError: source and target are one database.
@@ -125,7 +140,8 @@ def replicate(source: Url, target: Url, settings: Settings | None = None, report
     into = open_database(target)
     refuse_same(open_database(source), into)
     _refuse_errors(into.check_target(schema, replace=settings.replace))
-    replica = learn(source, settings, target_version=into.server_version(), report=report)
+    version = into.server_version()
+    replica = learn(source, settings, target_version=version, report=report, planned=planned)
     return write(replica, target, settings, report)
 
 
@@ -147,13 +163,13 @@ def check(source: Url, target: Url, settings: Settings | None = None) -> list[Fi
     return found
 
 
-def evaluate(source: Url, target: Url) -> EvaluationReport:
+def evaluate(source: Url, target: Url, report: Report = ignore) -> EvaluationReport:
     """Compares a replica with its source.
 
     Raises:
         EvaluateError: the target does not have the source's tables and columns.
     """
-    return compare(open_database(source), open_database(target))
+    return compare(open_database(source), open_database(target), report)
 
 
 def refuse_same(source: Database, target: Database) -> None:
@@ -166,12 +182,12 @@ def refuse_same(source: Database, target: Database) -> None:
         raise SameDatabaseError("target and source are the same database: name another target")
 
 
-def _plan(snapshot: Snapshot, schema: Schema, settings: Settings) -> Planned:
+def _plan(snapshot: Snapshot, schema: Schema, settings: Settings, report: Report) -> Planned:
     if settings.map_path is not None:
         schema_map: SchemaMap = read_map(settings.map_path)
         check_drift(schema, schema_map, str(settings.map_path))
         return Planned(plan(schema, schema_map, settings))
-    drafted = draft_map(snapshot, schema)
+    drafted = draft_map(snapshot, schema, report)
     return Planned(plan(schema, drafted.schema_map, settings), drafted)
 
 

@@ -11,14 +11,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
+from faker.config import AVAILABLE_LOCALES
+
 from replica.constraints.checks import readable
 from replica.errors import DriftError, PlanError, UnknownNameError
 from replica.generators import GENERATORS
 from replica.kinds import KINDS, kind_named
 from replica.kinds.personal import PERSONAL
-from replica.schema.graph import Order, nullable_cost, order_tables, paths_to
+from replica.schema.graph import Order, find_circle, nullable_cost, order_tables, paths_to
 from replica.schema.model import Check, Column, ForeignKey, Schema, Table, Unique, column_list, quote_name
-from replica.schema.schema_map import STRUCTURAL, ColumnMap, Role, SchemaMap, TableMap
+from replica.schema.schema_map import STRUCTURAL, ColumnMap, ReferenceMap, Role, SchemaMap, TableMap
 from replica.settings import Settings
 
 Producer = Literal["kind", "key", "reference", "generated", "counter", "period_end", "derived"]
@@ -194,6 +196,7 @@ def plan(schema: Schema, schema_map: SchemaMap, settings: Settings) -> Plan:
     schema = _with_references(schema, schema_map)
     notes: list[str] = []
     skipped = _skipped(schema, schema_map, settings, notes)
+    _check_rows(schema_map, settings, skipped)
     active = [table for table in schema.tables if table.id not in skipped]
     owners = {table.id: owner for table in active if (owner := _owner(table, schema_map.tables[table.id], skipped))}
     _refuse_owner_circles(owners)
@@ -257,6 +260,11 @@ def _check_tables(schema: Schema, schema_map: SchemaMap, settings: Settings) -> 
         for name in names:
             if name not in schema.by_id:
                 raise PlanError(f"{option} {name}: there is no such table; known are {_some(schema.by_id)}")
+            if schema.by_id[name].kind == "partition":
+                root = schema.by_id[name].inherits[0]
+                raise PlanError(f"{option} {name}: a partition gets its rows through {root}: name that one")
+    if schema_map.locale.replace("-", "_") not in AVAILABLE_LOCALES:
+        raise PlanError(f"schema map: locale {schema_map.locale}: Faker has no such locale; write one such as de_DE")
     for table in schema.tables:
         if table.id not in schema_map.tables:
             raise DriftError(f"the schema map does not know table {table.id}: update it with `replica map`")
@@ -277,26 +285,49 @@ def _with_references(schema: Schema, schema_map: SchemaMap) -> Schema:
     """Adds the references that only the map declares to the tables."""
     tables = []
     for table in schema.tables:
-        added = []
+        keys = list(table.foreign_keys)
         for found in schema_map.tables[table.id].references:
             where = f"schema map: {table.id}: reference {column_list(found.columns)}"
-            parent = schema.by_id.get(found.parent)
-            if parent is None:
-                raise PlanError(f"{where}: there is no table {found.parent}")
-            _require_columns(table, found.columns, where)
-            _require_columns(parent, found.parent_columns, where)
-            if not any(set(unique.columns) == set(found.parent_columns) for unique in parent.uniques):
-                raise PlanError(f"{where}: {found.parent}{column_list(found.parent_columns)} is not unique there")
-            name = "_".join(found.columns) + "_reference"
-            added.append(ForeignKey(name, table.id, found.columns, found.parent, found.parent_columns, declared=False))
-        tables.append(replace(table, foreign_keys=table.foreign_keys + tuple(added)))
+            _check_reference(schema, table, found, where)
+            if any((set(key.columns), key.parent) == (set(found.columns), found.parent) for key in keys):
+                raise PlanError(f"{where}: {found.parent} is referenced by these columns already; take it away")
+            name = "_".join((*found.columns, schema.by_id[found.parent].name))
+            keys.append(ForeignKey(name, table.id, found.columns, found.parent, found.parent_columns, declared=False))
+        tables.append(replace(table, foreign_keys=tuple(keys)))
     return replace(schema, tables=tuple(tables))
+
+
+def _check_reference(schema: Schema, table: Table, found: ReferenceMap, where: str) -> None:
+    """Refuses a reference of the map that the database itself would refuse."""
+    parent = schema.by_id.get(found.parent)
+    if parent is None:
+        raise PlanError(f"{where}: there is no table {found.parent}; known are {_some(schema.by_id)}")
+    target = f"{found.parent}{column_list(found.parent_columns)}"
+    _require_columns(table, found.columns, where)
+    _require_columns(parent, found.parent_columns, where)
+    if not found.columns or len(found.columns) != len(found.parent_columns):
+        raise PlanError(f"{where}: it points to {target}: give one column of {found.parent} for each")
+    if not any(_is_plain_key(unique) and set(unique.columns) == set(found.parent_columns) for unique in parent.uniques):
+        raise PlanError(f"{where}: {target} is not unique: point to a key of {found.parent}")
+    for name, other in zip(found.columns, found.parent_columns, strict=True):
+        own, wanted = table.by_name[name].type, parent.by_name[other].type
+        if own.family != wanted.family and not {own.family, wanted.family} <= {"integer", "numeric"}:
+            raise PlanError(
+                f"{where}: {quote_name(name)} is {own.name}, but {found.parent}.{quote_name(other)} is {wanted.name}:"
+                " point to columns of the same type"
+            )
+
+
+def _is_plain_key(unique: Unique) -> bool:
+    """True for a rule over columns alone that holds for all rows."""
+    return not unique.expressions and unique.predicate is None
 
 
 def _require_columns(table: Table, columns: Iterable[str], where: str) -> None:
     for column in columns:
         if column not in table.by_name:
-            raise PlanError(f"{where}: table {table.id} has no column {quote_name(column)}")
+            known = _some(map(quote_name, table.by_name))
+            raise PlanError(f"{where}: table {table.id} has no column {quote_name(column)}; known are {known}")
 
 
 def _skipped(schema: Schema, schema_map: SchemaMap, settings: Settings, notes: list[str]) -> dict[str, str]:
@@ -323,6 +354,15 @@ def _skipped(schema: Schema, schema_map: SchemaMap, settings: Settings, notes: l
     return skipped
 
 
+def _check_rows(schema_map: SchemaMap, settings: Settings, skipped: Mapping[str, str]) -> None:
+    """Refuses numbers of rows for tables whose number is settled."""
+    for name in settings.rows:
+        if name in skipped:
+            raise PlanError(f"--rows {name}: the table gets no rows ({skipped[name]}): leave it out of --rows")
+        if schema_map.tables[name].role == "lookup":
+            raise PlanError(f"--rows {name}: a lookup keeps its rows: leave it out, or make its role public in the map")
+
+
 def _needed(schema: Schema, names: Iterable[str]) -> set[str]:
     """The tables and all that they point to and may not leave null."""
     wanted: set[str] = set()
@@ -331,6 +371,7 @@ def _needed(schema: Schema, names: Iterable[str]) -> set[str]:
         name = left.pop()
         if name not in wanted:
             wanted.add(name)
+            left += schema.by_id[name].inherits if schema.by_id[name].kind == "partition" else ()
             left += [key.parent for key in schema.by_id[name].foreign_keys if not _may_be_null(schema, key)]
     return wanted
 
@@ -359,7 +400,8 @@ def _spread(schema: Schema, skipped: dict[str, str], notes: list[str]) -> None:
 
 
 def _owner(table: Table, table_map: TableMap, skipped: Mapping[str, str]) -> ForeignKey | None:
-    if not table_map.owner:
+    # The rows of a lookup are copied, not made under others.
+    if not table_map.owner or table_map.role == "lookup":
         return None
     found = [key for key in table.foreign_keys if set(key.columns) == set(table_map.owner)]
     where = f"schema map: {table.id}: owner {column_list(table_map.owner)}"
@@ -372,13 +414,9 @@ def _owner(table: Table, table_map: TableMap, skipped: Mapping[str, str]) -> For
 
 
 def _refuse_owner_circles(owners: Mapping[str, ForeignKey]) -> None:
-    for start in owners:
-        seen = [start]
-        while seen[-1] in owners:
-            parent = owners[seen[-1]].parent
-            if parent in seen:
-                raise PlanError(f"schema map: owners lead in a circle: {' -> '.join([*seen, parent])}; take one away")
-            seen.append(parent)
+    circle = find_circle((key.child, key.parent) for key in owners.values())
+    if circle:
+        raise PlanError(f"schema map: owners lead in a circle: {' -> '.join([*circle, circle[0]])}; take one away")
 
 
 def _order(tables: list[Table], keys: list[ForeignKey], owners: Mapping[str, ForeignKey]) -> Order:
@@ -391,14 +429,17 @@ def _order(tables: list[Table], keys: list[ForeignKey], owners: Mapping[str, For
 def _plan_table(table: Table, around: _Surroundings) -> TablePlan:
     table_map = around.schema_map.tables[table.id]
     owner = around.owners.get(table.id)
-    columns = tuple(_plan_column(table, column, table_map.columns[column.name]) for column in table.columns)
+    columns = tuple(
+        _plan_column(table, column, _as_owned(table_map.columns[column.name], table_map, owner))
+        for column in table.columns
+    )
     references = _plan_references(table, owner, around)
     generator = table_map.generator or around.settings.generator
     if generator not in GENERATORS:
-        raise UnknownNameError("generator", generator, GENERATORS)
-    for name in (table_map.order, table_map.locale):
-        if name is not None:
-            _require_columns(table, [name], f"schema map: {table.id}")
+        raise UnknownNameError(f"generator of {table.id}", generator, GENERATORS)
+    _check_order(table, table_map, columns)
+    if table_map.locale is not None:
+        _require_columns(table, [table_map.locale], f"schema map: {table.id}: locale")
     order = table_map.order if owner is not None else None
     return TablePlan(
         table=table,
@@ -416,6 +457,52 @@ def _plan_table(table: Table, around: _Surroundings) -> TablePlan:
     )
 
 
+def _as_owned(found: ColumnMap, table_map: TableMap, owner: ForeignKey | None) -> ColumnMap:
+    """Without the rows of their owner, periods follow nothing: their ends are moments after their starts."""
+    if found.kind == "period_end" and owner is None and table_map.owner:
+        return replace(found, kind="moment", after=found.of, of=None)
+    return found
+
+
+def _check_order(table: Table, table_map: TableMap, columns: tuple[ColumnPlan, ...]) -> None:
+    """Refuses an order that rows cannot be made in, periods that do not follow it, and columns made of each other."""
+    where, order = f"schema map: {table.id}", table_map.order
+    if order is not None:
+        _require_columns(table, [order], f"{where}: order")
+        column = next(found for found in columns if found.name == order)
+        if column.producer not in ("kind", "key", "counter") or not _is_countable(column.column):
+            raise PlanError(
+                f"{where}: order {quote_name(order)}: rows are ordered by a date, a timestamp or a whole number that"
+                " is no reference and not computed: choose another column or none"
+            )
+    for column in columns:
+        if column.producer == "period_end" and (column.map.of != order or not table_map.owner):
+            raise PlanError(
+                f"{where}.{quote_name(column.name)}: a period_end follows the order of an owner's rows: give the table"
+                " an owner, and its order as `of`"
+            )
+    bases = [
+        (found.name, base)
+        for found in columns
+        if found.producer in ("kind", "counter")
+        for base in (found.map.after, found.map.near, *found.map.within)
+        if base is not None
+    ]
+    circle = find_circle(bases)
+    if circle:
+        shown = " -> ".join(quote_name(name) for name in (*circle, circle[0]))
+        raise PlanError(f"{where}: columns are made of each other: {shown}; take one `after`, `near` or `within` away")
+
+
+def _is_countable(column: Column) -> bool:
+    """True for moments and whole numbers."""
+    kind = column.type
+    return kind.family in (*_MOMENTS, "integer") or (kind.family == "numeric" and kind.scale in (None, 0))
+
+
+_MOMENTS = ("date", "timestamp", "timestamptz")
+
+
 def _plan_column(table: Table, column: Column, found: ColumnMap) -> ColumnPlan:
     where = f"schema map: {table.id}.{quote_name(column.name)}"
     if column.generated is not None:
@@ -430,30 +517,42 @@ def _plan_column(table: Table, column: Column, found: ColumnMap) -> ColumnPlan:
         _check_structural(table, column, found, where)
         return ColumnPlan(column, cast("Producer", found.kind), None, {}, found)
     if found.kind not in KINDS and found.kind not in PERSONAL:
-        raise UnknownNameError("column kind", found.kind, {*KINDS, *PERSONAL, *STRUCTURAL})
+        kinds = {*KINDS, *PERSONAL, *STRUCTURAL}
+        raise UnknownNameError(f"kind of {table.id}.{quote_name(column.name)}", found.kind, kinds)
     kind, options = kind_named(found.kind)
     if not kind.accepts(column):
         raise PlanError(f"{where}: kind {found.kind} cannot make values of type {column.type.name}: choose another")
     for other in (found.after, found.near):
         if other is not None:
-            _require_columns(table, [other], where)
+            _check_base(table, column, other, where)
     unique = any(unique.columns == (column.name,) and not unique.predicate for unique in table.uniques)
     return ColumnPlan(column, "kind", found.kind, {**options, **found.options, "unique": unique}, found)
+
+
+def _check_base(table: Table, column: Column, base: str, where: str) -> None:
+    """Refuses a moment that is to be counted from something that is none."""
+    _require_columns(table, [base], where)
+    for found in (column, table.by_name[base]):
+        if found.type.family not in _MOMENTS:
+            raise PlanError(
+                f"{where}: `after` and `near` are for dates and timestamps, but {quote_name(found.name)} is"
+                f" {found.type.name}: take it away"
+            )
 
 
 def _check_structural(table: Table, column: Column, found: ColumnMap, where: str) -> None:
     if found.kind == "key" and column.type.family not in ("integer", "numeric", "uuid"):
         raise PlanError(
-            f"{where}: a key is a whole number or a UUID, however: {column.type.name}; choose code or label"
+            f"{where}: a key is a whole number or a UUID, but this is {column.type.name}: choose code or label"
         )
     if found.kind == "counter":
         if column.type.family not in ("integer", "numeric") or not found.within:
-            raise PlanError(f"{where}: a counter is a whole number with `within`, the columns it counts within")
+            raise PlanError(f"{where}: a counter is a whole number and needs `within`, the columns it counts within")
         _require_columns(table, found.within, where)
     if found.kind == "period_end":
         if found.of is None:
             raise PlanError(f"{where}: a period_end needs `of`, the column that starts the next period")
-        _require_columns(table, [found.of], where)
+        _check_base(table, column, found.of, where)
     if found.kind == "derived" and not found.sql:
         raise PlanError(f"{where}: a derived column needs `sql`, the expression that computes it")
 

@@ -6,7 +6,7 @@ what no later table needs of it is let go, so that memory holds codes and number
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ from replica.kinds.datetime import order_numbers
 from replica.making.assigning import Assigner
 from replica.making.drawing import CHUNK_ROWS, Drawing, Skeleton, draw
 from replica.making.made import MadeDatabase, MadeTable
+from replica.making.room import room_under
 from replica.plan import Plan, ReferencePlan, TablePlan
 from replica.relations.context import ancestor_codes, see_referenced
 from replica.relations.fanout import reconcile
@@ -89,23 +90,37 @@ def planned_rows(replica: FittedReplica, settings: Settings) -> dict[str, int]:
             counts[table.id] = fitted.rows
         else:
             counts[table.id] = max(1, round(fitted.rows * settings.scale))
-        owner_limit = _owner_limit(replica, table, counts)
-        if owner_limit is not None and counts[table.id] > owner_limit:
-            if table.id in settings.rows:
+        for key in (*([table.owner] if table.owner else []), *(reference.key for reference in table.references)):
+            room = _room(replica, table, key, counts)
+            if room is None:
+                continue
+            most = room * counts[key.parent] + _orphans(table, fitted, key, counts[table.id])
+            if counts[table.id] > most and table.id in settings.rows:
                 raise PlanError(
-                    f"--rows {table.id}={counts[table.id]}: {table.owner.parent if table.owner else ''} has"
-                    f" {owner_limit} rows and each may have one at most: ask for fewer"
+                    f"--rows {table.id}={counts[table.id]}: {key.parent} has {counts[key.parent]} rows"
+                    f" and each may have {room or 'none'} at most: ask for fewer, or for more of {key.parent}"
                 )
-            counts[table.id] = owner_limit
+            counts[table.id] = min(counts[table.id], most)
     return counts
 
 
-def _owner_limit(replica: FittedReplica, table: TablePlan, counts: dict[str, int]) -> int | None:
-    """Most rows of a table each of whose owners may have one."""
-    if table.owner is None:
+def _room(replica: FittedReplica, table: TablePlan, key: ForeignKey, counts: Mapping[str, int]) -> int | None:
+    """Most rows of a table that may point to one and the same row; None where there is no limit to speak of."""
+    is_owner = table.owner is not None and table.owner.id == key.id
+    may_be_null = any(table.table.by_name[name].nullable for name in key.columns)
+    if key.parent not in counts or (may_be_null and not is_owner):
         return None
-    fan_out = replica.tables[table.owner.parent].fan_outs.get(table.owner.id)
-    return counts[table.owner.parent] if fan_out is not None and fan_out.cap == 1 else None
+    if counts[key.parent] == 0 and not may_be_null:
+        return 0
+    fan_out = replica.tables[key.parent].fan_outs.get(key.id)
+    rooms = (fan_out.cap if fan_out and is_owner else None, room_under(table, replica.tables[table.id], key, counts))
+    return min((room for room in rooms if room is not None), default=None)
+
+
+def _orphans(table: TablePlan, fitted: FittedTable, key: ForeignKey, n: int) -> int:
+    """How many of a table's rows have no owner; none for another reference."""
+    is_owner = table.owner is not None and table.owner.id == key.id
+    return min(n, round(fitted.orphans * n / max(1, fitted.rows))) if is_owner else 0
 
 
 class _Making:
@@ -169,22 +184,23 @@ class _Making:
         if table.owner is None:
             return Skeleton(np.full(n, NULL))
         parent = self.database.tables[table.owner.parent]
-        orphans = min(n, round(fitted.orphans * n / max(1, fitted.rows)))
+        orphans = _orphans(table, fitted, table.owner, n)
         if len(parent) == 0:
             return Skeleton(np.full(n, NULL))
-        counts = self._children(parent, table.owner, n - orphans)
+        cap = _room(self.replica, table, table.owner, self.counts)
+        counts = self._children(parent, table.owner, n - orphans, cap)
         return Skeleton(np.r_[np.full(orphans, NULL), np.repeat(np.arange(len(parent)), counts)])
 
-    def _children(self, parent: MadeTable, key: ForeignKey, total: int) -> Ints:
+    def _children(self, parent: MadeTable, key: ForeignKey, total: int, cap: int | None) -> Ints:
         """Brings the drawn numbers of children to the planned total, and the codes with them."""
         fan_out = parent.fitted.fan_outs.get(key.id)
         rng = self.rng("fan-out", key.id)
         where = f"{key.child}{column_list(key.columns)}"
         if fan_out is None:
-            return reconcile(np.ones(len(parent), np.int64), total, rng, what=where)
+            return reconcile(np.ones(len(parent), np.int64), total, rng, cap=cap, what=where)
         places = parent.fitted.layout.places("fanout", key.id)
         counts = fan_out.decode(parent.codes[:, places].astype(np.int32), rng)
-        counts = reconcile(counts, total, rng, cap=fan_out.cap, what=where)
+        counts = reconcile(counts, total, rng, cap=cap, what=where)
         parent.codes[:, places] = fan_out.encode(counts)
         parent.children[key.id] = counts
         return counts

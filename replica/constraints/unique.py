@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +70,7 @@ def keep_unique(rule: Rule, columns: Mapping[str, pa.Array], rng: np.random.Gene
     """
     current = dict(columns)
     changed: set[str] = set()
-    bad = np.flatnonzero(repeated(rule.unique, current))
+    bad = np.flatnonzero(repeated(rule, current))
     for attempt in range(_DONOR_ROUNDS):
         if not len(bad) or not rule.changeable:
             break
@@ -78,7 +79,7 @@ def keep_unique(rule: Rule, columns: Mapping[str, pa.Array], rng: np.random.Gene
         donors = rng.integers(0, len(current[name]), len(bad))
         trial = {**current, name: put(current[name], bad, current[name].take(pa.array(donors)))}
         # A change may fall on another row's key, or take a row out of a partial rule; either way all are judged anew.
-        still = np.flatnonzero(repeated(rule.unique, trial))
+        still = np.flatnonzero(repeated(rule, trial))
         if len(still) < len(bad):
             current, bad = trial, still
             changed.add(name)
@@ -98,16 +99,18 @@ def keep_unique(rule: Rule, columns: Mapping[str, pa.Array], rng: np.random.Gene
     return {name: current[name] for name in changed}
 
 
-def repeated(unique: Unique, columns: Mapping[str, pa.Array]) -> Mask:
+def repeated(rule: Rule, columns: Mapping[str, pa.Array]) -> Mask:
     """Returns which rows repeat the key of a row before them: shape (rows,)."""
+    unique = rule.unique
     n = len(next(iter(columns.values())))
-    keys = [texts_of(part, columns, n) for part in unique.expressions] or [columns[name] for name in unique.columns]
+    keys = [texts_of(part, columns, n) for part in unique.expressions]
+    keys = keys or [_comparable(columns[name], rule.table.by_name[name]) for name in unique.columns]
     counts = is_true(unique.predicate, columns, n) if unique.predicate else np.ones(n, dtype=bool)
     if unique.nulls_distinct:
         for key in keys:
             counts &= ~is_null(key)
     places = np.flatnonzero(counts)
-    groups = group_numbers([_comparable(key.take(pa.array(places))) for key in keys]) if len(places) else places
+    groups = group_numbers([key.take(pa.array(places)) for key in keys]) if len(places) else places
     _, first = np.unique(groups, return_index=True)
     again = np.ones(len(places), dtype=bool)
     again[first] = False
@@ -116,9 +119,13 @@ def repeated(unique: Unique, columns: Mapping[str, pa.Array]) -> Mask:
     return found
 
 
-def _comparable(values: pa.Array) -> pa.Array:
-    """Values as the server compares them: char(n) without trailing blanks."""
-    return pc.utf8_rtrim_whitespace(values) if pa.types.is_string(values.type) else values
+def _comparable(values: pa.Array, column: Column) -> pa.Array:
+    """Values as the server compares them: char(n) without trailing blanks, citext whatever the case."""
+    if not pa.types.is_string(values.type):
+        return values
+    if column.type.base == "bpchar":
+        return pc.utf8_rtrim_whitespace(values)
+    return pc.utf8_lower(values) if column.type.base == "citext" else values
 
 
 def _step(rule: Rule, columns: dict[str, pa.Array], name: str, advance: Advance, bad: Ints) -> tuple[pa.Array, Ints]:
@@ -132,7 +139,7 @@ def _step(rule: Rule, columns: dict[str, pa.Array], name: str, advance: Advance,
             break
         values = put(values, bad, moved)
         # Rows that found a place stay there.
-        bad = np.flatnonzero(repeated(rule.unique, {**columns, name: values}))
+        bad = np.flatnonzero(repeated(rule, {**columns, name: values}))
     return values, bad
 
 
@@ -165,14 +172,19 @@ def _advance(column: Column) -> Advance | None:
     return None
 
 
-def _plus(values: pa.Array, step: int, rows: Ints) -> pa.Array:  # noqa: ARG001 - one signature for all types
+def _plus(values: pa.Array, step: int, rows: Ints) -> pa.Array | None:  # noqa: ARG001 - one signature for all types
     kind = values.type
+    if pa.types.is_string(kind):
+        # Infinite moments and special numbers come as text, which has no next value.
+        return None
     if pa.types.is_date32(kind):
         return pc.add(values.cast(pa.int32()), pa.scalar(step, pa.int32())).cast(kind)
     if pa.types.is_timestamp(kind):
         return pc.add(values.cast(pa.int64()), pa.scalar(step * 1_000_000)).cast(kind)
     if pa.types.is_decimal(kind):
-        return pc.add(values, pa.scalar(step).cast(pa.decimal128(19, 0))).cast(kind)
+        # One unit of the last digit; a wider type for the sum, which may have a digit more.
+        unit = pa.scalar(Decimal(step).scaleb(-kind.scale)).cast(pa.decimal256(38, kind.scale))
+        return pc.add(values.cast(pa.decimal256(38, kind.scale)), unit).cast(kind)
     return pc.add(values, pa.scalar(step, kind))
 
 

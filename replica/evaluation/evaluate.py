@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from replica.databases.base import Database, Reading, Snapshot
 from replica.errors import EvaluateError
 from replica.evaluation.scores import PAIR_BINS, binned, coded, pair_trends, shape_of_codes, shape_of_numbers
 from replica.inference import has_own_rows
+from replica.progress import Progress, Report, ignore
 from replica.schema.model import Column, ForeignKey, Schema, Table, quote_name
 
 SAMPLE_ROWS = 50_000
@@ -89,12 +90,13 @@ def _mean(values: list[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def evaluate(source: Database, target: Database) -> EvaluationReport:
+def evaluate(source: Database, target: Database, report: Report = ignore) -> EvaluationReport:
     """Compares a replica with its source.
 
     Args:
         source: the original.
         target: the replica.
+        report: told how far the comparison is.
 
     Raises:
         EvaluateError: the replica does not have the original's tables and columns.
@@ -102,7 +104,10 @@ def evaluate(source: Database, target: Database) -> EvaluationReport:
     schema, other = source.introspect(), target.introspect()
     _require_alike(schema, other)
     with source.snapshot() as original, target.snapshot() as synthetic:
-        tables = tuple(_score_table(table, original, synthetic) for table in schema.tables if has_own_rows(table))
+        tables = tuple(
+            _score_table(table, original, synthetic)
+            for table in _watched([table for table in schema.tables if has_own_rows(table)], report)
+        )
         fan_outs = {
             key.id: _score_fan_out(key, schema, original, synthetic)
             for table in schema.tables
@@ -110,9 +115,16 @@ def evaluate(source: Database, target: Database) -> EvaluationReport:
             for key in table.foreign_keys
             if has_own_rows(schema.by_id[key.parent])
         }
+    report(Progress("constraints"))
     kept = {name for name, count in source.count_broken(schema).items() if count == 0}
     broken = {name: count for name, count in target.count_broken(schema).items() if name in kept}
     return EvaluationReport(tables, fan_outs, broken, _missing(schema, other))
+
+
+def _watched(tables: list[Table], report: Report) -> Iterator[Table]:
+    for i, table in enumerate(tables):
+        report(Progress("compare", table.id, i, len(tables), "tables"))
+        yield table
 
 
 def _require_alike(schema: Schema, other: Schema) -> None:
@@ -187,7 +199,7 @@ def as_floats(values: pa.ChunkedArray) -> npt.NDArray[np.float64]:
         values = values.cast(pa.int32())
     elif pa.types.is_timestamp(kind) or pa.types.is_time64(kind):
         values = values.cast(pa.int64())
-    return np.array(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    return np.array(values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
 
 
 def _score_fan_out(key: ForeignKey, schema: Schema, original: Snapshot, synthetic: Snapshot) -> float:

@@ -60,8 +60,10 @@ def pair_trends(original: Codes, synthetic: Codes) -> float | None:
 
 def binned(original: Floats, synthetic: Floats, bins: int = PAIR_BINS) -> tuple[Codes, Codes]:
     """Cuts numbers into bins of equal weight in the original; not a number gets a bin of its own."""
-    known = original[~np.isnan(original)]
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])) if len(known) else np.zeros(0)
+    known = np.sort(original[~np.isnan(original)])
+    # Values that are there, since between infinite ones there is no middle.
+    places = np.round(np.linspace(0, 1, bins + 1)[1:-1] * (len(known) - 1)).astype(np.int64)
+    edges = np.unique(known[places]) if len(known) else known
 
     def cut(values: Floats) -> Codes:
         return np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values, side="right"))

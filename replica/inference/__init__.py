@@ -11,6 +11,7 @@ from replica.inference.personal import STRONG
 from replica.inference.roles import Roles, guess_roles
 from replica.inference.sampling import TableSample, sample_table
 from replica.kinds.personal import IDENTIFYING, guess_locale
+from replica.progress import Progress, Report, ignore
 from replica.schema.model import Schema, Table
 from replica.schema.schema_map import ColumnMap, Comments, SchemaMap, TableMap
 
@@ -32,17 +33,22 @@ class Draft:
     personal: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def draft_map(snapshot: Snapshot, schema: Schema) -> Draft:
+def draft_map(snapshot: Snapshot, schema: Schema, report: Report = ignore) -> Draft:
     """Drafts a map of a source from its schema and some rows of every table.
 
     Args:
         snapshot: a view of the source.
         schema: what it declares.
+        report: told of every table that is looked at.
 
     Raises:
         PrivilegeError: a table may not be read.
     """
-    samples = {table.id: sample_table(snapshot, table) for table in schema.tables if has_own_rows(table)}
+    samples = {}
+    own = [table for table in schema.tables if has_own_rows(table)]
+    for i, table in enumerate(own):
+        report(Progress("draft", table.id, i, len(own), "tables"))
+        samples[table.id] = sample_table(snapshot, table)
     roles = guess_roles(schema, samples)
     comments: dict[tuple[str, str | None], str] = {}
     tables: dict[str, TableMap] = {}

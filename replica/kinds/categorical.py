@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -13,8 +15,9 @@ import pyarrow.compute as pc
 
 from replica.databases.base import Reading
 from replica.kinds.base import Codes, ColumnData, Rows, Span, count_holders, is_null
+from replica.kinds.literals import literal
 from replica.kinds.personal import PersonalKind, made_up_class
-from replica.schema.model import Column
+from replica.schema.model import Column, SqlType
 
 # Longer lists become two spans, a group and a place within it, so that no softmax gets too wide.
 _ONE_SPAN = 320
@@ -32,7 +35,7 @@ class CategoricalKind:
 
     Attributes:
         name: the column's name.
-        family: the family of the column's type.
+        type: the column's type.
         values: the kept values as text.
         weights: how often each occurs, as a share of all kept; shape (values,).
         rare: True where a code stands for values left out.
@@ -41,7 +44,7 @@ class CategoricalKind:
     """
 
     name: str
-    family: str
+    type: SqlType
     values: tuple[str, ...]
     weights: npt.NDArray[np.float64]
     rare: bool
@@ -72,7 +75,7 @@ class CategoricalKind:
         total = counts[kept].sum()
         return cls(
             name=data.column.name,
-            family=data.column.type.family,
+            type=data.column.type,
             values=tuple(labels[i] for i in kept),
             weights=counts[kept] / total if total else np.zeros(0),
             rare=len(kept) < len(counts),
@@ -81,13 +84,14 @@ class CategoricalKind:
         )
 
     @property
-    def _codes(self) -> int:
+    def size(self) -> int:
+        """How many codes there are."""
         return max(1, len(self.values) + self.rare + self.nulls)
 
     @property
     def spans(self) -> tuple[Span, ...]:
         """See :meth:`replica.kinds.base.Kind.spans`."""
-        return two_spans(self.name, self._codes)
+        return two_spans(self.name, self.size)
 
     def encode(self, values: pa.Array) -> Codes:
         """See :meth:`replica.kinds.base.Kind.encode`."""
@@ -95,22 +99,29 @@ class CategoricalKind:
         codes = np.array(pc.fill_null(found, len(self.values)), dtype=np.int32)
         if self.nulls:
             codes[is_null(values)] = len(self.values) + self.rare
-        return split_codes(np.minimum(codes, self._codes - 1), self._codes)
+        return split_codes(np.minimum(codes, self.size - 1), self.size)
 
     def decode(self, codes: Codes, rows: Rows) -> pa.Array:
         """See :meth:`replica.kinds.base.Kind.decode`."""
-        code = joined_codes(codes, self._codes)
+        code = joined_codes(codes, self.size)
         null = self.nulls & (code == len(self.values) + self.rare)
         rare = (code >= len(self.values)) & ~null
         if self.filler is not None:
             made_up = self.filler.decode(np.ones((len(code), 1), np.int32), rows)
-            kept = pa.array(self.values, pa.string()).take(pa.array(np.where(null | rare, 0, code), mask=null | rare))
+            kept = self._written.take(pa.array(np.where(null | rare, 0, code), mask=null | rare))
             return pc.if_else(pa.array(rare), made_up, kept)
         if not self.values:
-            return _typed(pa.nulls(len(code), pa.string()), self.family)
+            return pa.nulls(len(code), self._written.type)
         code = np.where(rare, rows.rng.choice(len(self.values), len(code), p=self.weights), code)
         places = pa.array(np.where(null, 0, code), mask=null)
-        return _typed(pa.array(self.values, pa.string()).take(places), self.family)
+        return self._written.take(places)
+
+    @cached_property
+    def _written(self) -> pa.Array:
+        """The kept values as the writer takes them."""
+        if self.type.family in ("array", "composite"):
+            return pa.array([literal(json.loads(value), self.type) for value in self.values], pa.string())
+        return _typed(pa.array(self.values, pa.string()), self.type.family)
 
 
 def _filler(data: ColumnData, too_few: bool, rng: np.random.Generator) -> PersonalKind | None:

@@ -97,10 +97,9 @@ class CodeKind:
     @classmethod
     def fit(cls, data: ColumnData, rng: np.random.Generator) -> Self:  # noqa: ARG003 - part of the protocol
         """See :meth:`replica.kinds.base.Kind.fit`. Option: ``unique``, whether values must differ."""
-        texts = data.values.drop_null()[:_SAMPLE].to_pylist()
         return cls(
             name=data.column.name,
-            patterns=find_patterns(texts, max(2, data.min_holders), data.column.type.length),
+            patterns=find_patterns(_sample(data), max(2, data.min_holders), data.column.type.length),
             unique=bool(data.options.get("unique", False)),
             nulls=bool(is_null(data.values).any()),
         )
@@ -128,6 +127,16 @@ class CodeKind:
         make = unique_values if self.unique else random_values
         texts = make(self.patterns, which, rows)
         return masked(pa.array(texts, pa.string()), null)
+
+
+def _sample(data: ColumnData) -> list[str]:
+    """Some of the values: of each holder one of a form, so that whatever counts texts counts holders."""
+    present = np.flatnonzero(~is_null(data.values))[:_SAMPLE]
+    texts: list[str] = data.values.take(pa.array(present)).to_pylist()
+    if data.holders is None:
+        return texts
+    first = {(holder, _shape(text)): text for holder, text in zip(data.holders[present].tolist(), texts, strict=True)}
+    return list(first.values())
 
 
 def find_patterns(texts: list[str], min_holders: int, max_length: int | None) -> tuple[Pattern, ...]:

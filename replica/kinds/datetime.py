@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -166,6 +167,8 @@ def order_numbers(values: pa.Array) -> Ints:
     """Returns values as whole numbers that sort the same: days, microseconds, or the number itself."""
     if pa.types.is_date32(values.type) or pa.types.is_timestamp(values.type):
         return moment_numbers(values)
+    if pa.types.is_integer(values.type):
+        return np.array(values.cast(pa.int64()).fill_null(0), dtype=np.int64)
     return np.round(np.array(values.cast(pa.float64()).fill_null(0.0))).astype(np.int64)
 
 
@@ -305,7 +308,7 @@ def _clock_us(text: str | None) -> int | None:
         return None
     hours, minutes, rest = text.split(":")[:3]
     seconds = rest.split("+")[0].split("-")[0]
-    return int((int(hours) * 3600 + int(minutes) * 60) * 1_000_000 + float(seconds) * 1_000_000)
+    return (int(hours) * 3600 + int(minutes) * 60) * 1_000_000 + round(float(seconds) * 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -382,9 +385,23 @@ class IntervalKind:
 def _interval_parts(values: pa.Array) -> Ints:
     """Months, days and microseconds: shape (rows, 3); nulls are 0."""
     if pa.types.is_string(values.type):
-        return np.zeros((len(values), 3), np.int64)
-    rows = [(0, 0, 0) if v is None else (v.months, v.days, v.nanoseconds // 1000) for v in values.to_pylist()]
+        rows = [(0, 0, 0) if text is None else _parts_of(text) for text in values.to_pylist()]
+    else:
+        rows = [(0, 0, 0) if v is None else (v.months, v.days, v.nanoseconds // 1000) for v in values.to_pylist()]
     return np.array(rows, np.int64).reshape(-1, 3)
+
+
+_INTERVAL_UNIT = re.compile(r"([+-]?\d+) (year|mon|day)s?")
+_INTERVAL_CLOCK = re.compile(r"([+-]?)(\d+):(\d+):(\d+(?:\.\d+)?)$")
+
+
+def _parts_of(text: str) -> tuple[int, int, int]:
+    """Reads an interval as PostgreSQL prints it, as in ``1 year 2 mons -3 days +04:05:06.7``."""
+    units = {unit: int(number) for number, unit in _INTERVAL_UNIT.findall(text)}
+    clock = _INTERVAL_CLOCK.search(text)
+    microseconds = _clock_us(":".join(clock.groups()[1:])) or 0 if clock else 0
+    sign = -1 if clock and clock[1] == "-" else 1
+    return units.get("year", 0) * 12 + units.get("mon", 0), units.get("day", 0), sign * microseconds
 
 
 def _shape(parts: Ints) -> Ints:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from replica.databases.base import Reading
 from replica.kinds.base import Codes, ColumnData, Rows, Span
-from replica.kinds.nested import literal
+from replica.kinds.literals import literal
 from replica.schema.model import Column
 
 
@@ -73,10 +74,12 @@ class LabelKind:
             return text
         if self.family in ("integer", "numeric"):
             return str(int(float(text)) + turn * self._stride)
+        if self.family != "text":
+            return text
         suffix = f" {turn + 1}" if " " in text or self.length is None or self.length > 12 else str(turn + 1)
-        return text[: self.length - len(suffix)] + suffix if self.length else text + suffix
+        return text[: max(0, self.length - len(suffix))] + suffix[-self.length :] if self.length else text + suffix
 
-    @property
+    @cached_property
     def _stride(self) -> int:
         numbers = [int(float(text)) for text in self.pool if text is not None]
         return max(numbers) - min(numbers) + 1 if numbers else 1

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Sequence
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from replica.databases.base import Reading
 from replica.kinds.base import Codes, ColumnData, Kind, People, Rows, Span, is_null
-from replica.kinds.categorical import CategoricalKind
+from replica.kinds.categorical import CategoricalKind, split_codes
 from replica.kinds.code import CodeKind
+from replica.kinds.datetime import MomentKind, TimeKind
+from replica.kinds.identifiers import NetworkKind, UuidKind
+from replica.kinds.literals import array_literal, composite_literal
 from replica.kinds.numeric import NumericKind
+from replica.kinds.opaque import OpaqueKind
 from replica.kinds.quantile import QuantileCode, fit_quantiles
 from replica.schema.model import Column, SqlType
+
+Ints = npt.NDArray[np.int64]
 
 _SAMPLE = 20_000
 _DEPTH = 6
@@ -26,6 +34,23 @@ _COVERED = 0.9
 
 _NUMBER = SqlType("double precision", "float8", "float")
 _TEXT = SqlType("text", "text", "text")
+
+# What makes an element or a field of each family; texts are looked at first, other families are opaque.
+_INNER: Final[Mapping[str, type[Kind]]] = {
+    "integer": NumericKind,
+    "float": NumericKind,
+    "numeric": NumericKind,
+    "money": NumericKind,
+    "boolean": CategoricalKind,
+    "enum": CategoricalKind,
+    "date": MomentKind,
+    "timestamp": MomentKind,
+    "timestamptz": MomentKind,
+    "time": TimeKind,
+    "timetz": TimeKind,
+    "uuid": UuidKind,
+    "network": NetworkKind,
+}
 
 
 @dataclass(frozen=True)
@@ -82,18 +107,25 @@ class JsonKind:
     def fit(cls, data: ColumnData, rng: np.random.Generator) -> Self:
         """See :meth:`replica.kinds.base.Kind.fit`."""
         null = is_null(data.values)
-        documents = [json.loads(text) for text in data.values.drop_null()[:_SAMPLE].to_pylist()]
-        forms = Counter(_form(document) for document in documents)
-        kept = [form for form, count in forms.most_common(_FEW) if count >= data.min_holders] or [""]
-        grouped: dict[str, list[Any]] = {form: [] for form in kept}
-        for document in documents:
-            form = _form(document)
-            grouped[form if form in grouped else kept[0]].append(document)
+        texts, who = _present(data)
+        documents = [json.loads(text) for text in texts]
+        grouped: dict[str, list[int]] = {}
+        for place, document in enumerate(documents):
+            grouped.setdefault(_form(document), []).append(place)
+        common = sorted(grouped, key=lambda form: -len(grouped[form]))[:_FEW]
+        kept = [form for form in common if len(np.unique(who[grouped[form]])) >= data.min_holders] or [""]
+        # What too few people have is counted as the commonest form.
+        others = [place for form, places in grouped.items() if form not in kept for place in places]
+        places = {form: np.array(grouped.get(form, []), np.int64) for form in kept}
+        places[kept[0]] = np.sort(np.concatenate([places[kept[0]], np.array(others, np.int64)]))
         total = max(1, len(documents))
         return cls(
             name=data.column.name,
-            forms=tuple(_learn(grouped[form], data.min_holders, rng, 0) for form in kept),
-            weights=tuple(len(grouped[form]) / total for form in kept),
+            forms=tuple(
+                _learn([documents[i] for i in here.tolist()], who[here], data.min_holders, rng, 0)
+                for here in places.values()
+            ),
+            weights=tuple(len(here) / total for here in places.values()),
             nulls=bool(null.any()),
         )
 
@@ -140,56 +172,69 @@ def _type(value: Any) -> int:
     return next((i for i, kind in enumerate(order) if isinstance(value, kind)), 2)
 
 
-def _learn(values: Sequence[Any], least: int, rng: np.random.Generator, depth: int) -> JsonNode:
-    """Learns what stands at one place of many documents."""
-    by_type: list[list[Any]] = [[] for _ in range(6)]
-    for value in values:
-        by_type[_type(value)].append(value)
+def _present(data: ColumnData) -> tuple[list[str], Ints]:
+    """Some of the values, and who stands behind each; every row stands for itself where nobody does."""
+    present = np.flatnonzero(~is_null(data.values))[:_SAMPLE]
+    return data.values.take(pa.array(present)).to_pylist(), present if data.holders is None else data.holders[present]
+
+
+def _flattened(lists: Sequence[list[Any]], who: Ints) -> tuple[list[Any], Ints]:
+    """The elements of lists, and who stands behind each."""
+    return [element for found in lists for element in found], np.repeat(who, [len(found) for found in lists])
+
+
+def _learn(values: Sequence[Any], who: Ints, least: int, rng: np.random.Generator, depth: int) -> JsonNode:
+    """Learns what stands at one place of many documents, given who stands behind each of them."""
+    types = np.array([_type(value) for value in values], np.int64)
+    by_type = [[values[i] for i in np.flatnonzero(types == kind).tolist()] for kind in range(6)]
+    behind = [who[types == kind] for kind in range(6)]
     total = max(1, len(values))
     node = JsonNode(types=tuple(len(found) / total for found in by_type) if values else (1.0, 0, 0, 0, 0, 0))
     if by_type[1]:
         node = replace(node, true_share=sum(by_type[1]) / len(by_type[1]))
     if by_type[2]:
-        node = replace(node, leaf=_fit_numbers(by_type[2], least, rng))
+        node = replace(node, leaf=_fit_numbers(by_type[2], behind[2], least, rng))
     if by_type[3]:
-        node = replace(node, text=fit_texts(by_type[3], least, rng))
+        node = replace(node, text=fit_texts(by_type[3], behind[3], least, rng))
     if depth < _DEPTH and by_type[4]:
         counts = np.array([len(found) for found in by_type[4]], np.float64)
-        inner = [element for found in by_type[4] for element in found]
+        inner, owners = _flattened(by_type[4], behind[4])
         node = replace(
             node,
-            lengths=fit_quantiles(counts, None, bins=16, min_holders=least),
-            element=_learn(inner[:_SAMPLE], least, rng, depth + 1),
+            lengths=fit_quantiles(counts, behind[4], bins=16, min_holders=least),
+            element=_learn(inner[:_SAMPLE], owners[:_SAMPLE], least, rng, depth + 1),
         )
     if depth < _DEPTH and by_type[5]:
-        node = replace(node, keys=_learn_keys(by_type[5], least, rng, depth))
+        node = replace(node, keys=_learn_keys(by_type[5], behind[5], least, rng, depth))
     return node
 
 
 def _learn_keys(
-    objects: list[dict[str, Any]], least: int, rng: np.random.Generator, depth: int
+    objects: list[dict[str, Any]], who: Ints, least: int, rng: np.random.Generator, depth: int
 ) -> tuple[tuple[str, float, JsonNode], ...]:
-    counts = Counter(key for found in objects for key in found)
+    places: dict[str, list[int]] = {}
+    for place, found in enumerate(objects):
+        for key in found:
+            places.setdefault(key, []).append(place)
     return tuple(
-        (key, count / len(objects), _learn([found[key] for found in objects if key in found], least, rng, depth + 1))
-        for key, count in counts.items()
-        if count >= least
+        (key, len(here) / len(objects), _learn([objects[i][key] for i in here], who[here], least, rng, depth + 1))
+        for key, here in places.items()
+        if len(np.unique(who[here])) >= least
     )
 
 
-def _fit_numbers(values: list[Any], least: int, rng: np.random.Generator) -> NumericKind:
+def _fit_numbers(values: list[Any], who: Ints, least: int, rng: np.random.Generator) -> NumericKind:
     column = Column("number", _NUMBER)
-    return NumericKind.fit(ColumnData(column, pa.array([float(v) for v in values]), None, least), rng)
+    return NumericKind.fit(ColumnData(column, pa.array([float(v) for v in values]), who, least), rng)
 
 
-def fit_texts(values: list[str], least: int, rng: np.random.Generator) -> CategoricalKind | CodeKind:
+def fit_texts(values: list[str], who: Ints, least: int, rng: np.random.Generator) -> CategoricalKind | CodeKind:
     """Learns texts: as a list where few different ones occur, by their pattern otherwise."""
-    array = pa.array(values, pa.string())
-    data = ColumnData(Column("text", _TEXT), array, None, least)
+    data = ColumnData(Column("text", _TEXT), pa.array(values, pa.string()), who, least)
     listed = CategoricalKind.fit(data, rng)
-    known = Counter(values)
-    covered = sum(known[value] for value in listed.values)
-    if listed.values and len(listed.values) <= _FEW * 4 and covered >= _COVERED * len(values):
+    known = set(listed.values)
+    covered = sum(value in known for value in values)
+    if known and len(known) <= _FEW * 4 and covered >= _COVERED * len(values):
         return listed
     return CodeKind.fit(data, rng)
 
@@ -241,18 +286,23 @@ def _objects(node: JsonNode, n: int, rng: np.random.Generator) -> list[Any]:
 
 def _draw(kind: Kind, n: int, rng: np.random.Generator) -> list[Any]:
     """Draws values of a kind without looking at anything else."""
-    values: list[Any] = kind.decode(random_codes(kind, n, rng), _bare_rows(n, rng)).to_pylist()
-    return values
+    return _plain_values(kind.decode(random_codes(kind, n, rng), _bare_rows(n, rng)))
+
+
+def _plain_values(values: pa.Array) -> list[Any]:
+    """Values as they can be printed within others."""
+    found: list[Any] = values.to_pylist()
+    if pa.types.is_fixed_size_binary(values.type):
+        return [None if value is None else str(uuid.UUID(bytes=value)) for value in found]
+    return found
 
 
 def random_codes(kind: Kind, n: int, rng: np.random.Generator) -> Codes:
     """Draws codes of a kind by what is known of their shares: bins are of equal weight, lists have weights."""
-    columns = []
-    for span in kind.spans:
-        if isinstance(kind, CategoricalKind) and len(kind.weights) and len(kind.spans) == 1:
-            columns.append(rng.choice(len(kind.weights), n, p=kind.weights))
-        else:
-            columns.append(rng.integers(0, max(1, span.ordered or span.cardinality), n))
+    listed = kind.listed if isinstance(kind, OpaqueKind) else kind
+    if isinstance(listed, CategoricalKind) and len(listed.weights):
+        return split_codes(rng.choice(len(listed.weights), n, p=listed.weights).astype(np.int32), listed.size)
+    columns = [rng.integers(0, max(1, span.ordered or span.cardinality), n) for span in kind.spans]
     return np.stack(columns, axis=1).astype(np.int32) if columns else np.zeros((n, 0), np.int32)
 
 
@@ -260,6 +310,11 @@ def _bare_rows(n: int, rng: np.random.Generator) -> Rows:
     numbers = np.arange(n)
     people = People(numbers, 0, np.zeros(n, np.int8), np.zeros(n, np.int16), ("en_US",))
     return Rows(numbers, n, rng, people, numbers)
+
+
+# A date, with or without a time, of the years that Arrow can read; neither infinite nor before Christ.
+_READ_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T[\d:.]+([+-]\d\d:\d\d)?)?")
+_MOMENTS = {"date": pa.date32(), "timestamp": pa.timestamp("us"), "timestamptz": pa.timestamp("us", "UTC")}
 
 
 def column_of(values: Sequence[Any], kind: SqlType) -> pa.Array:
@@ -270,7 +325,11 @@ def column_of(values: Sequence[Any], kind: SqlType) -> pa.Array:
     if kind.family == "boolean":
         return pa.array(values, pa.bool_())
     texts = [None if v is None else v if isinstance(v, str) else json.dumps(v) for v in values]
-    return pa.array(texts, pa.string())
+    if kind.family in _MOMENTS:
+        usual = [text if text is not None and _READ_MOMENT.fullmatch(text) else None for text in texts]
+        found = pa.array(usual, pa.string()).cast(_MOMENTS[kind.family])
+        return found.cast(pa.timestamp("us")) if kind.family == "timestamptz" else found
+    return pa.array(texts, pa.string()).cast(pa.time64("us")) if kind.family == "time" else pa.array(texts, pa.string())
 
 
 @dataclass(frozen=True)
@@ -289,7 +348,7 @@ class ArrayKind:
     name: str
     whole: CategoricalKind | None
     length: QuantileCode | None
-    element: NumericKind | CategoricalKind | CodeKind | None
+    element: Kind | None
     distinct: bool
     nulls: bool
 
@@ -304,22 +363,27 @@ class ArrayKind:
     def fit(cls, data: ColumnData, rng: np.random.Generator) -> Self:
         """See :meth:`replica.kinds.base.Kind.fit`."""
         null = is_null(data.values)
-        present = data.values.drop_null()
         whole = CategoricalKind.fit(data, rng)
-        texts = present.to_pylist()
+        texts, who = _present(data)
         known = set(whole.values)
         covered = sum(text in known for text in texts)
         nulls = bool(null.any())
         if not texts or (len(known) <= _FEW and covered >= _COVERED * len(texts)):
             return cls(data.column.name, whole, None, None, distinct=False, nulls=nulls)
-        arrays = [_flat(json.loads(text)) for text in texts[:_SAMPLE]]
+        arrays = [_flat(json.loads(text)) for text in texts]
         counts = np.array([len(array) for array in arrays], np.float64)
-        inner = [element for array in arrays for element in array]
+        kind = data.column.type.element or _TEXT
+        elements, owners = _flattened(arrays, who)
+        values = column_of(elements, kind)
+        there = ~is_null(values)
+        inner = ColumnData(
+            Column(data.column.name, kind), values.filter(pa.array(there)), owners[there], data.min_holders
+        )
         return cls(
             name=data.column.name,
             whole=None,
-            length=fit_quantiles(counts, None, bins=24, min_holders=data.min_holders),
-            element=_fit_element(inner, data, rng),
+            length=fit_quantiles(counts, who, bins=24, min_holders=data.min_holders),
+            element=_element_kind(inner, rng),
             distinct=all(len(set(map(repr, array))) == len(array) for array in arrays),
             nulls=nulls,
         )
@@ -346,9 +410,7 @@ class ArrayKind:
     def decode(self, codes: Codes, rows: Rows) -> pa.Array:
         """See :meth:`replica.kinds.base.Kind.decode`."""
         if self.whole is not None:
-            found = self.whole.decode(codes, rows).to_pylist()
-            literals = {text: array_literal(json.loads(text)) for text in set(found) if text is not None}
-            return pa.array([None if text is None else literals[text] for text in found], pa.string())
+            return self.whole.decode(codes, rows)
         assert self.length is not None and self.element is not None  # noqa: S101, PT018 - fitted together
         drawn = self.length.decode(np.minimum(codes[:, 0], self.length.bins - 1), rows.rng)
         counts = np.round(drawn).astype(np.int64)
@@ -372,36 +434,19 @@ def _flat(array: Any) -> list[Any]:
     return [inner for element in array for inner in _flat(element)]
 
 
-def _fit_element(
-    elements: list[Any], data: ColumnData, rng: np.random.Generator
-) -> NumericKind | CategoricalKind | CodeKind:
-    kind = data.column.type.element or _TEXT
-    column = Column(data.column.name, kind)
-    if NumericKind.accepts(column):
-        values = column_of(elements, kind)
-        return NumericKind.fit(ColumnData(column, values, None, data.min_holders), rng)
-    texts = [text for text in column_of(elements, kind).to_pylist() if text is not None]
-    if kind.family in ("enum", "boolean"):
-        return CategoricalKind.fit(ColumnData(column, pa.array(texts), None, data.min_holders), rng)
-    return fit_texts([str(text) for text in texts], data.min_holders, rng)
+def _element_kind(data: ColumnData, rng: np.random.Generator) -> Kind:
+    """What makes the elements of arrays."""
+    if data.column.type.family == "text" and data.holders is not None:
+        return fit_texts(data.values.to_pylist(), data.holders, data.min_holders, rng)
+    return _INNER.get(data.column.type.family, OpaqueKind).fit(data, rng)
 
 
-def array_literal(value: Any) -> str:
-    r"""Writes a (nested) list as PostgreSQL writes an array.
-
-    >>> array_literal(["a b", None, 'say "hi"'])
-    '{"a b",NULL,"say \\\\"hi\\\\""}'
-    """
-    if isinstance(value, list):
-        return "{" + ",".join(array_literal(element) for element in value) + "}"
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    if isinstance(value, str | dict):
-        text = value if isinstance(value, str) else json.dumps(value)
-        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return str(value)
+def _field_kind(data: ColumnData, rng: np.random.Generator) -> Kind:
+    """What makes a field of composites."""
+    if data.column.type.family != "text":
+        return _INNER.get(data.column.type.family, OpaqueKind).fit(data, rng)
+    listed = CategoricalKind.fit(data, rng)
+    return listed if len(listed.values) <= _FEW * 4 else CodeKind.fit(data, rng)
 
 
 @dataclass(frozen=True)
@@ -410,14 +455,14 @@ class CompositeKind:
 
     Attributes:
         name: the column's name.
-        fields: the fields' names.
+        fields: the fields' names and types.
         kinds: what makes each field.
         nulls: True where the first span tells whether there is a value.
     """
 
     name: str
-    fields: tuple[str, ...]
-    kinds: tuple[NumericKind | CategoricalKind | CodeKind, ...]
+    fields: tuple[tuple[str, SqlType], ...]
+    kinds: tuple[Kind, ...]
     nulls: bool
 
     reading: ClassVar[Reading] = "value"
@@ -439,8 +484,7 @@ class CompositeKind:
             column = Column(f"{data.column.name}.{name}", kind)
             inner = ColumnData(column, values, holders, data.min_holders)
             kinds.append(_field_kind(inner, rng))
-        names = tuple(name for name, _ in data.column.type.fields)
-        return cls(data.column.name, names, tuple(kinds), bool(null.any()))
+        return cls(data.column.name, data.column.type.fields, tuple(kinds), bool(null.any()))
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -452,10 +496,8 @@ class CompositeKind:
         """See :meth:`replica.kinds.base.Kind.encode`."""
         documents = [{} if text is None else json.loads(text) for text in values.to_pylist()]
         columns = [(~is_null(values)).astype(np.int32)[:, None]] if self.nulls else []
-        for name, kind in zip(self.fields, self.kinds, strict=True):
-            found = [document.get(name) for document in documents]
-            numeric = isinstance(kind, NumericKind)
-            columns.append(kind.encode(column_of(found, _NUMBER if numeric else _TEXT)))
+        for (name, kind), maker in zip(self.fields, self.kinds, strict=True):
+            columns.append(maker.encode(column_of([document.get(name) for document in documents], kind)))
         return np.concatenate(columns, axis=1) if columns else np.zeros((len(values), 0), np.int32)
 
     def decode(self, codes: Codes, rows: Rows) -> pa.Array:
@@ -463,34 +505,9 @@ class CompositeKind:
         start = int(self.nulls)
         columns = []
         for kind in self.kinds:
-            columns.append(kind.decode(codes[:, start : start + len(kind.spans)], rows).to_pylist())
+            columns.append(_plain_values(kind.decode(codes[:, start : start + len(kind.spans)], rows)))
             start += len(kind.spans)
-        values = ["(" + ",".join(map(_field_literal, row)) + ")" for row in zip(*columns, strict=True)]
+        values = [composite_literal(list(row)) for row in zip(*columns, strict=True)]
         present = codes[:, 0] == 1 if self.nulls else np.ones(len(codes), dtype=bool)
         kept = [value if there else None for value, there in zip(values, present.tolist(), strict=True)]
         return pa.array(kept, pa.string())
-
-
-def _field_kind(data: ColumnData, rng: np.random.Generator) -> NumericKind | CategoricalKind | CodeKind:
-    if NumericKind.accepts(data.column):
-        return NumericKind.fit(data, rng)
-    listed = CategoricalKind.fit(data, rng)
-    if data.column.type.family != "text" or len(listed.values) <= _FEW * 4:
-        return listed
-    return CodeKind.fit(data, rng)
-
-
-def literal(value: Any, kind: SqlType) -> str:
-    """Writes an array or a composite, read as JSON, as PostgreSQL writes it."""
-    if kind.family == "composite":
-        return "(" + ",".join(_field_literal(value.get(name)) for name, _ in kind.fields) + ")"
-    return array_literal(value)
-
-
-def _field_literal(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    text = str(value)
-    return '"' + text.replace("\\", "\\\\").replace('"', '""') + '"' if isinstance(value, str) else text

@@ -150,7 +150,7 @@ def _numbers(values: pa.Array) -> Floats:
     """The values as float64; what stands for null does not matter."""
     if values.null_count:
         values = pc.fill_null(values, pa.scalar(0, values.type))
-    return np.asarray(values.cast(pa.float64()), dtype=np.float64)
+    return np.asarray(values.cast(pa.float64(), safe=False), dtype=np.float64)
 
 
 def _clean(numbers: Floats, column: Column) -> Floats:
@@ -171,7 +171,7 @@ def _decimals(numbers: Floats, column: Column) -> int | None:
     sample = numbers[:10_000]
     for digits in range(limit + 1):
         scaled = sample * 10.0**digits
-        if np.all(np.abs(scaled - np.round(scaled)) <= 1e-6 * np.maximum(1.0, np.abs(scaled) * 1e-3)):
+        if np.all(np.abs(scaled - np.round(scaled)) <= np.maximum(1e-6, np.abs(scaled) * 1e-15)):
             return digits
     return declared
 
@@ -186,6 +186,8 @@ def _type_range(column: Column) -> tuple[float, float]:
         return (0.0 if kind.base == "oid" else -top, high)
     if kind.base == "numeric" and kind.precision is not None:
         scale = kind.scale or 0
-        top = 10.0 ** (kind.precision - scale) - 10.0**-scale
+        beyond = 10.0 ** (kind.precision - scale)
+        # Where float64 is too coarse for the last digit, its greatest number below is the end.
+        top = min(beyond - 10.0**-scale, float(np.nextafter(beyond, 0)))
         return (-top, top)
     return (-np.inf, np.inf)

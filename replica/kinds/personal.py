@@ -270,7 +270,7 @@ def _plain(names: Texts) -> Texts:
     """Names as they stand in addresses: lower case, ASCII letters only."""
     distinct, places = np.unique(names, return_inverse=True)
     plain = [_ascii(name) or "user" for name in distinct.tolist()]
-    return np.array(plain)[places]
+    return np.array(plain, np.str_)[places]
 
 
 def _ascii(name: str) -> str:
@@ -336,6 +336,13 @@ def sexes(labels: list[str | None]) -> npt.NDArray[np.int8]:
     return np.array(found, np.int8)
 
 
+# Languages of Faker's locales that are not written in Latin letters.
+_OTHER_SCRIPTS: Final = frozenset(
+    ("ar", "bg", "bn", "el", "fa", "gu", "he", "hi", "hy", "ja", "ka")
+    + ("ko", "mk", "mr", "ne", "or", "ru", "si", "ta", "th", "uk", "zh")
+)
+
+
 @lru_cache(maxsize=1)
 def _locale_by_country() -> dict[str, str]:
     """Countries, by code and by name in lower case, and the locale that Faker has for each."""
@@ -352,7 +359,8 @@ def _locale_by_country() -> dict[str, str]:
     for locale in sorted(AVAILABLE_LOCALES):
         code = locale.partition("_")[2]
         # Quebec is no country, and Faker warns about its locale.
-        if len(code) == 2 and code != "QC" and _is_latin(locale):
+        # Names in other scripts would not fit what a source in Latin letters looks like.
+        if len(code) == 2 and code != "QC" and locale[:2] not in _OTHER_SCRIPTS:
             by_code.setdefault(code, preferred.get(code, locale))
     found = {code.lower(): locale for code, locale in by_code.items()}
     for country in DateProvider.countries:
@@ -361,12 +369,6 @@ def _locale_by_country() -> dict[str, str]:
                 found[name.lower()] = by_code[country.alpha_2_code]
     found |= {"usa": "en_US", "uk": "en_GB", "united states": "en_US", "united kingdom": "en_GB", "germany": "de_DE"}
     return found
-
-
-def _is_latin(locale: str) -> bool:
-    """Names in other scripts would not fit what a source in Latin letters looks like."""
-    name = Faker(locale).last_name()
-    return all(not c.isalpha() or "LATIN" in unicodedata.name(c, "") for c in name)
 
 
 def locale_of(country: str | None) -> str | None:

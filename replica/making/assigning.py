@@ -9,7 +9,9 @@ import pyarrow as pa
 from replica.errors import UnsatisfiableError
 from replica.kinds.categorical import joined_codes
 from replica.making.made import MadeDatabase, MadeTable
+from replica.making.room import room_under
 from replica.plan import ReferencePlan, TablePlan
+from replica.relations.fanout import reconcile
 from replica.relations.joins import NULL, UNKNOWN, group_numbers, row_numbers
 from replica.relations.references import Children, Parents, assign, levels_without_gaps, spread_over_kept
 from replica.schema.model import ForeignKey
@@ -88,20 +90,28 @@ class Assigner:
         groups = [group[rows] for group in self._unique_groups(made, key)]
         forbidden = [other[rows] for other in self._forbidden(made, key)]
         may_be_null = any(made.plan.table.by_name[column].nullable for column in reference.free)
+
+        def limited(capacity: Ints) -> Ints:
+            counts = {name: len(table) for name, table in self.database.tables.items()}
+            room = None if reference.fixed else room_under(made.plan, made.fitted, key, counts)
+            return capacity if room is None else reconcile(capacity, len(rows), rng, cap=room, what=key.id)
+
         if code.rows is not None:
             places = joined_codes(wish[rows].astype(np.int32), code.rows + code.nulls)
             wished = spread_over_kept(np.minimum(places, code.rows - 1).astype(np.int64), code.rows, len(parent), rng)
             children = Children(wished[:, None], blocks, groups, forbidden, may_be_null)
             # Kept rows get as many children as wish for them, at least one where others than the wished may be needed.
             capacity = np.maximum(np.bincount(wished, minlength=len(parent)), 1 if reference.fixed else 0)
-            return assign(children, Parents(np.arange(len(parent))[:, None], parent_blocks, capacity), rng, key.id)
+            kept = Parents(np.arange(len(parent))[:, None], parent_blocks, limited(capacity))
+            return assign(children, kept, rng, key.id)
         if code.tree:
             depth = made.codes[:, made.fitted.layout.places("depth", code.name)].astype(np.int64)[:, 0]
             level = levels_without_gaps(depth)
             blocks, parent_blocks = level[rows] - 1, level
         clusters = parent.codes[:, parent.fitted.layout.places("family", key.id)].astype(np.int64)
         children = Children(wish[rows], blocks, groups, forbidden, may_be_null)
-        return assign(children, Parents(clusters, parent_blocks, self._capacity(parent, key)), rng, key.id)
+        capacity = limited(self._capacity(parent, key))
+        return assign(children, Parents(clusters, parent_blocks, capacity), rng, key.id)
 
     def _capacity(self, parent: MadeTable, key: ForeignKey) -> Ints:
         fan_out = parent.fitted.fan_outs.get(key.id)

@@ -134,7 +134,18 @@ class MadeDatabase:
             found = values if found is None else pc.coalesce(found, values)
         if found is None:
             return pa.nulls(rows.stop - rows.start, pa.string())
-        return found
+        return found if column.column.nullable or not found.null_count else self._filled(made, column, rows, found)
+
+    def _filled(self, made: MadeTable, column: ColumnPlan, rows: slice, found: pa.Array) -> pa.Array:
+        """Fills a column that may not be null on rows whose reference is, as another of its columns may be."""
+        key = self.filling(made.plan, column.name)[-1]
+        known = made.parents[key.id][made.parents[key.id] >= 0]
+        parents = known if len(known) else np.arange(len(self.tables[key.parent]))
+        if not len(parents):
+            return found
+        rng = stream(self.seed, "fill", made.plan.id, column.name, rows.start)
+        target = key.parent_columns[key.columns.index(column.name)]
+        return pc.coalesce(found, self.parent_values(key.parent, target, rng.choice(parents, len(found))))
 
     def parents(self, made: MadeTable, key: ForeignKey) -> Ints:
         """Returns the row that each row points to, assigning it if it is not yet."""

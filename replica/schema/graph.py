@@ -97,6 +97,14 @@ def paths_to(start: str, goal: str, keys: Iterable[ForeignKey]) -> tuple[Foreign
     return tuple(best[child, parent] for child, parent in pairwise(steps))
 
 
+def find_circle(edges: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Returns the names along a circle in a graph; none where it has no circle."""
+    try:
+        return tuple(start for start, _ in nx.find_cycle(nx.DiGraph(edges)))
+    except nx.NetworkXNoCycle:
+        return ()
+
+
 def descendants(table: str, keys: Iterable[ForeignKey]) -> frozenset[str]:
     """Returns the tables that point to a table, directly or through others."""
     graph = nx.DiGraph((key.parent, key.child) for key in keys if not key.is_self)

@@ -159,7 +159,8 @@ class ForeignKey:
     """A reference from a child table to a parent table.
 
     Attributes:
-        name: the constraint's name; for a reference that only the schema map declares, a name made of its columns.
+        name: the constraint's name; for a reference that only the schema map declares, a name made of its columns and
+            the parent.
         child: id of the table that holds the key.
         columns: its columns, in the order of ``parent_columns``.
         parent: id of the table that is pointed to.
@@ -324,7 +325,11 @@ class Table:
         country's code does in the reference to its capital.
         """
         alone = {key.columns[0] for key in self.foreign_keys if len(key.columns) == 1}
-        keys = {unique.columns[0] for unique in self.uniques if len(unique.columns) == 1 and not unique.expressions}
+        keys = {
+            unique.columns[0]
+            for unique in self.uniques
+            if len(unique.columns) == 1 and not unique.expressions and unique.predicate is None
+        }
         pointed = {column for key in self.foreign_keys for column in key.columns}
         return frozenset(pointed - (keys - alone))
 

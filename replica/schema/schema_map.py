@@ -7,14 +7,18 @@ makes its values. Reading it checks the form only; whether it fits a schema is f
 from __future__ import annotations
 
 import io
+import json
+import re
+import sys
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
 from replica.errors import SchemaMapError
@@ -24,8 +28,9 @@ Role = Literal["subject", "private", "public", "lookup", "skip"]
 STRUCTURAL = frozenset({"key", "reference", "generated", "counter", "period_end", "derived"})
 """Kinds of columns that follow from the structure and are no column kinds: nothing is learned of them."""
 
+_PLAIN = re.compile(r"[A-Za-z_][\w.()-]*( [\w.()-]+)*")
+_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _CONFIG = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-_WIDTH = 120
 
 
 @dataclass(config=_CONFIG)
@@ -158,7 +163,7 @@ def parse_map(text: str, name: str = "schema map") -> SchemaMap:
         where = f" at line {line + 1}" if line is not None else ""
         raise SchemaMapError(f"{name} is not YAML{where}: check its indentation and quotes") from None
     try:
-        return _ADAPTER.validate_python(data or {})
+        return _ADAPTER.validate_python({} if data is None else data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -179,95 +184,211 @@ def write_map(schema_map: SchemaMap, comments: Comments, previous: str | None = 
         schema_map: the map.
         comments: why each thing was guessed.
         previous: the text of an earlier map. What stands there, comments included, stays as it is; only tables and
-            columns that it lacks are added, and those that the source no longer has are removed.
+            columns that it lacks are added, marked as new, and those that the source no longer has are removed. A
+            column's type follows the source.
+
+    Raises:
+        SchemaMapError: the earlier text is no map.
     """
+    text = _in_blocks(previous) if previous is not None else ""
+    page = _Page(text or _HEADER.format(version=schema_map.version, locale=_yaml(schema_map.locale)))
+    known = page.document.get("tables") or {}
+    for name in known:
+        if name in schema_map.tables:
+            page.update_columns(name, schema_map.tables[name], comments)
+    page.update(
+        page.document,
+        "tables",
+        {
+            name: [] if name in known else _table_lines(name, table, comments, is_new=bool(text))
+            for name, table in schema_map.tables.items()
+        },
+        len(page.lines),
+    )
+    return page.text()
+
+
+_HEADER = """\
+# Schema map: what the catalog cannot say. Every line is a guess until a person has read it.
+# Change what is wrong; `replica map` keeps your changes when it adds what is new.
+version: {version}
+locale: {locale}
+"""
+
+
+def _in_blocks(text: str) -> str:
+    """The map with each table and column on lines of its own, as it is unless it was written in braces; "" if empty.
+
+    Raises:
+        SchemaMapError: it is no map.
+    """
+    parse_map(text)
     yaml = YAML()
-    yaml.width = _WIDTH
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    document = yaml.load(previous) if previous else None
-    if document is None:
-        document = _new_document(schema_map)
-    tables = document.setdefault("tables", CommentedMap())
-    for name in [name for name in tables if name not in schema_map.tables]:
-        del tables[name]
-    for name, table in schema_map.tables.items():
-        if name not in tables:
-            tables[name] = _table_node(name, table, comments)
-        else:
-            _update_columns(tables[name], name, table, comments)
+    yaml.width = sys.maxsize
+    yaml.preserve_quotes = True
+    document = yaml.load(text)
+    if not document:
+        return ""
+    tables = document.get("tables") or {}
+    nodes = [document, tables, *tables.values(), *(table.get("columns") or {} for table in tables.values())]
+    in_braces = [node for node in nodes if node and node.fa.flow_style()]
+    if not in_braces:
+        return text
+    for node in in_braces:
+        node.fa.set_block_style()
     out = io.StringIO()
     yaml.dump(document, out)
     return out.getvalue()
 
 
-def _new_document(schema_map: SchemaMap) -> CommentedMap:
-    document = CommentedMap(version=schema_map.version, locale=schema_map.locale)
-    document.yaml_set_start_comment(
-        "Schema map: what the catalog cannot say. Every line is a guess until a person has read it.\n"
-        "Change what is wrong; `replica map` keeps your changes when it adds what is new."
-    )
-    return document
+class _Page:
+    """The lines of a map. They are edited where they stand, so that what a person wrote stays as it is.
+
+    Args:
+        text: a map in block style.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.document = YAML().load(text)
+        self.lines = text.removesuffix("\n").split("\n")
+        self._edits: list[tuple[int, int, list[str]]] = []
+
+    def text(self) -> str:
+        """Returns the lines with all edits."""
+        lines, edits = self.lines.copy(), sorted(self._edits, key=lambda edit: edit[:2])
+        # From the last line to the first, so that the numbers of the others hold.
+        for start, end, added in reversed(edits):
+            lines[start:end] = added
+        return "\n".join(lines) + "\n"
+
+    def update(self, parent: CommentedMap, key: str, wanted: Mapping[str, list[str]], end: int) -> None:
+        """Brings the entries of a mapping up to date.
+
+        Args:
+            parent: what holds the mapping.
+            key: the mapping's key there.
+            wanted: the entries that are to be there, with their lines if they are new.
+            end: the line behind the parent.
+        """
+        node = parent.get(key) or CommentedMap()
+        # Entries merged in from elsewhere have no lines here.
+        entries = [name for name in node if name in node.lc.data]
+        added = [line for lines in wanted.values() for line in lines]
+        if any(name in wanted for name in entries):
+            for name in entries:
+                if name not in wanted:
+                    self._edits.append((node.lc.key(name)[0], self._end(node, name), []))
+            last = max(self._end(node, name) for name in entries)
+            self._edits.append((last, last, _indented(added, _column(node))))
+            return
+        # An empty mapping may not stand open, so it comes and goes with its key.
+        if node or (key in parent and added):
+            self._edits.append((parent.lc.key(key)[0], self._end(parent, key), []))
+        if added:
+            self._edits.append((end, end, _indented([f"{key}:", *_indented(added, 2)], _column(parent))))
+
+    def update_columns(self, name: str, table: TableMap, comments: Comments) -> None:
+        """Brings a table's columns up to date: those it has, and their types."""
+        tables = self.document["tables"]
+        known = tables[name].get("columns") or {}
+        for column, found in table.columns.items():
+            if column in known and found.type is not None:
+                self._update_type(known[column], found.type)
+        wanted = {
+            column: [] if column in known else [_column_line(column, found, _new(comments.get((name, column))))]
+            for column, found in table.columns.items()
+        }
+        self.update(tables[name], "columns", wanted, self._end(tables, name))
+
+    def _update_type(self, node: CommentedMap, wanted: str) -> None:
+        if node.get("type") in (None, wanted):
+            return
+        at, column = node.lc.value("type")
+        head, tail = self.lines[at][:column], self.lines[at][column:]
+        old = node["type"]
+        for written in (_scalar(old), old, f"'{old}'", json.dumps(old, ensure_ascii=False)):
+            if tail.startswith(written):
+                self.lines[at] = head + _scalar(wanted) + tail.removeprefix(written)
+                return
+
+    def _end(self, node: CommentedMap, key: str) -> int:
+        """The line behind an entry; comments that follow it belong to what comes next."""
+        start, column = node.lc.key(key)
+        end: int = start + 1
+        for at in range(start + 1, len(self.lines)):
+            bare = self.lines[at].lstrip()
+            if not bare or bare.startswith("#"):
+                continue
+            if len(self.lines[at]) - len(bare) <= column:
+                break
+            end = at + 1
+        return end
 
 
-def _table_node(name: str, table: TableMap, comments: Comments) -> CommentedMap:
-    node = CommentedMap(role=table.role)
-    _comment(node, "role", comments.get((name, None)))
+def _column(node: CommentedMap) -> int:
+    """How far the keys of a mapping are indented."""
+    return int(node.lc.key(next(iter(node.lc.data)))[1])
+
+
+def _indented(lines: list[str], by: int) -> list[str]:
+    return [" " * by + line for line in lines]
+
+
+def _table_lines(name: str, table: TableMap, comments: Comments, *, is_new: bool) -> list[str]:
+    why = comments.get((name, None))
+    lines = [f"role: {table.role}{_comment(_new(why) if is_new else why)}"]
     if table.owner:
-        node["owner"] = _flow(list(table.owner))
-    for key in ("order", "generator", "locale"):
-        if getattr(table, key) is not None:
-            node[key] = getattr(table, key)
+        lines.append(f"owner: {_yaml(list(table.owner))}")
+    single = {"order": table.order, "generator": table.generator, "locale": table.locale}
+    lines += [f"{key}: {_yaml(value)}" for key, value in single.items() if value is not None]
     if table.references:
-        node["references"] = [
-            _flow_map({"columns": list(r.columns), "parent": r.parent, "parent_columns": list(r.parent_columns)})
+        lines.append("references:")
+        lines += [
+            f"  - {_yaml({'columns': list(r.columns), 'parent': r.parent, 'parent_columns': list(r.parent_columns)})}"
             for r in table.references
         ]
-    columns = CommentedMap()
-    node["columns"] = columns
-    for column, found in table.columns.items():
-        columns[column] = _column_node(found)
-        _comment(columns, column, comments.get((name, column)))
-    return node
+    if table.columns:
+        lines.append("columns:")
+        lines += [
+            "  " + _column_line(column, found, comments.get((name, column))) for column, found in table.columns.items()
+        ]
+    return [f"{_yaml(name)}:", *_indented(lines, 2)]
 
 
-def _update_columns(node: CommentedMap, name: str, table: TableMap, comments: Comments) -> None:
-    columns = node.setdefault("columns", CommentedMap())
-    for column in [column for column in columns if column not in table.columns]:
-        del columns[column]
-    for column, found in table.columns.items():
-        if column not in columns:
-            columns[column] = _column_node(found)
-            note = comments.get((name, column))
-            _comment(columns, column, f"new; {note}" if note else "new")
-        elif isinstance(columns[column], dict) and columns[column].get("type") not in (None, found.type):
-            columns[column]["type"] = found.type
+def _column_line(name: str, column: ColumnMap, why: str | None) -> str:
+    values = {found.name: getattr(column, found.name) for found in fields(column)}
+    order = {"type": None, "kind": None} | values
+    listed = {key: list(value) if isinstance(value, tuple) else value for key, value in order.items()}
+    return f"{_yaml(name)}: {_yaml({k: v for k, v in listed.items() if v not in (None, [])})}{_comment(why)}"
 
 
-def _column_node(column: ColumnMap) -> CommentedMap:
-    values: dict[str, Any] = {"type": column.type, "kind": column.kind}
-    values |= {
-        "after": column.after,
-        "near": column.near,
-        "within": list(column.within),
-        "of": column.of,
-        "value": column.value,
-    }
-    values |= {"bins": column.bins, "sql": column.sql, "start": column.start}
-    return _flow_map({key: value for key, value in values.items() if value not in (None, [])})
+def _new(why: str | None) -> str:
+    return f"new; {why}" if why else "new"
 
 
-def _flow_map(values: Mapping[str, Any]) -> CommentedMap:
-    node = CommentedMap({key: _flow(value) if isinstance(value, list) else value for key, value in values.items()})
-    node.fa.set_flow_style()
-    return node
+def _comment(text: str | None) -> str:
+    """Text as a comment at the end of a line; names in it may hold what YAML allows in no comment."""
+    return "  # " + " ".join("".join(c if c.isprintable() else " " for c in text).split()) if text else ""
 
 
-def _flow(values: list[str]) -> Any:
-    node = CommentedSeq(values)
-    node.fa.set_flow_style()
-    return node
+def _yaml(value: Any) -> str:
+    """A value as YAML on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_yaml(key)}: {_yaml(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_yaml, value)) + "]"
+    return _scalar(value) if isinstance(value, str) else str(value)
 
 
-def _comment(node: CommentedMap, key: str, text: str | None) -> None:
-    if text:
-        node.yaml_add_eol_comment(text.replace("\n", " "), key)
+def _scalar(text: str) -> str:
+    """Text without quotes where it reads as itself, otherwise in the quotes that it needs."""
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    if text.isprintable():
+        return "'" + text.replace("'", "''") + "'"
+    return "".join(c if c.isprintable() else _escaped(c) for c in json.dumps(text, ensure_ascii=False))
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 2**8 else f"\\u{code:04x}" if code < 2**16 else f"\\U{code:08x}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -176,7 +178,7 @@ def read_schema(connection: psycopg.Connection[Any]) -> Schema:
         indexes=_by_table(_fetch(connection, _INDEXES_SQL, [oids])),
         triggers=_by_table(_fetch(connection, _TRIGGERS_SQL, [oids])),
     )
-    tables = sorted((parts.table(row) for row in rows), key=lambda table: table.id)
+    tables = sorted(_with_estimates(parts.table(row) for row in rows), key=lambda table: table.id)
     views = _fetch(connection, _VIEWS_SQL)
     info = connection.info
     return Schema(
@@ -291,11 +293,13 @@ class _Parts:
         )
 
     def unique(self, row: Row) -> Unique:
-        key = row["key"][: row["key_length"]]
-        columns = self.keyed(row["table"], row["reads"] if row["has_expressions"] else key)
+        key, parts = row["key"][: row["key_length"]], " ".join(row["parts"])
+        if row["has_expressions"]:
+            # What the index reads is the key's columns and those of its condition.
+            key = [number for number in row["reads"] if _occurs(self.names[row["table"], number], parts)]
         return Unique(
             name=row["name"],
-            columns=columns,
+            columns=self.keyed(row["table"], key),
             primary=row["is_primary"],
             expressions=tuple(row["parts"]) if row["has_expressions"] else (),
             predicate=row["predicate"],
@@ -331,6 +335,26 @@ def _kind(row: Row) -> Any:
     if row["is_partition"]:
         return "partition"
     return {"r": "table", "p": "partitioned", "f": "foreign"}[row["kind"]]
+
+
+def _occurs(name: str, expression: str) -> bool:
+    """Returns True if a column stands in an expression, in quotes where the server wants them."""
+    written = re.escape(name.replace('"', '""'))
+    return re.search(rf'"{written}"|(?<![\w"]){written}(?![\w"])', expression) is not None
+
+
+def _with_estimates(tables: Iterable[Table]) -> list[Table]:
+    """Gives partitioned tables the rows of their parts, since the server seldom counts the whole."""
+    found = {table.id: table for table in tables}
+    parts: dict[str, list[str]] = defaultdict(list)
+    for table in found.values():
+        if table.kind == "partition":
+            parts[table.inherits[0]].append(table.id)
+
+    def rows(table: Table) -> int:
+        return sum(rows(found[part]) for part in parts[table.id]) if table.partition_key else table.row_estimate
+
+    return [replace(table, row_estimate=rows(table)) for table in found.values()]
 
 
 def _estimate(row: Row) -> int:

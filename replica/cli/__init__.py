@@ -1,0 +1,101 @@
+"""The command line: one subcommand per stage, and one place where errors become a line and an exit code.
+
+Results go to standard output, everything else (progress, guesses, warnings, errors) to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, Protocol, runtime_checkable
+
+import typer
+
+from replica.cli.commands import app
+from replica.errors import INTERRUPTED_EXIT_CODE, ReplicaError
+
+UNEXPECTED_EXIT_CODE = 1
+TERMINATED_EXIT_CODE = 143
+"""After SIGTERM: 128 + 15, as shells do."""
+
+DEBUG_VARIABLE = "REPLICA_DEBUG"
+
+
+@runtime_checkable
+class _UsageError(Protocol):
+    """What typer raises when it cannot read the words of a command."""
+
+    exit_code: int
+
+    def format_message(self) -> str: ...
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM came: unwind everything, so that what was begun is cleaned up."""
+
+
+def main() -> NoReturn:
+    """Runs the command line and leaves with its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: the words after the program's name.
+
+    Returns:
+        The exit code; see ``docs/cli.md``.
+    """
+    try:
+        code = app(args=arguments, prog_name="replica", standalone_mode=False)
+    except ReplicaError as error:
+        return _fail(str(error), error.exit_code)
+    except typer.Exit as done:
+        return done.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted: the target is as it was before", INTERRUPTED_EXIT_CODE)
+    except _TerminatedError:
+        return _fail("terminated: the target is as it was before", TERMINATED_EXIT_CODE)
+    except BrokenPipeError:
+        # Whoever read our output has gone, as in `replica plan ... | head`; nothing of it may be written any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        # Typer has no public name for the base of its usage errors; they are what can format its message.
+        if isinstance(error, _UsageError):
+            return _fail(f"{error.format_message()} (`replica --help` lists commands and options)", error.exit_code)
+        # The message of any other error may hold a value of the source.
+        return _fail(_unexpected(error), UNEXPECTED_EXIT_CODE)
+    return int(code or 0)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise _TerminatedError
+
+
+def _fail(message: str, code: int) -> int:
+    """Prints the one line that says what went wrong; it is the last."""
+    print("error: " + " ".join(message.split()), file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _unexpected(error: Exception) -> str:
+    """Says where an error that nobody expected came up, without its message, which may hold values."""
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exception(error)
+    if isinstance(error, MemoryError):
+        return "out of memory: run with fewer --workers or a lower --fit-rows"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "replica" in Path(frame.filename).parts]
+    place = f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "an unknown place"
+    return (
+        f"unexpected {type(error).__name__} at {place}: this is a defect of replica, please report it"
+        f" ({DEBUG_VARIABLE}=1 shows more, and may show values of the source)"
+    )

@@ -1,0 +1,156 @@
+"""The options that stand for settings: each declared once, used by every command that heeds it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from replica.errors import SettingsError
+from replica.generators import GENERATORS
+from replica.settings import Settings
+
+_DEFAULTS = Settings()
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Database to learn from: postgresql://user@host/name, or env:NAME or file:PATH that holds the address.",
+        show_default=False,
+    ),
+]
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET",
+        help="Database to write; created if it does not exist. Addresses are written as for SOURCE.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on the way; errors are still printed.")]
+
+
+def _option(name: str, *, short: str | None = None, **more: Any) -> Any:
+    flags = [f"--{name}", *([short] if short else [])]
+    return typer.Option(*flags, envvar=f"REPLICA_{name.upper().replace('-', '_')}", show_envvar=False, **more)
+
+
+# Name of the setting: the type it has on the command line, what it is without the option, and the option.
+_SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
+    "map_path": (
+        Path | None,
+        None,
+        _option("map", metavar="FILE", help="Schema map to use. Without it a draft is used and its guesses printed."),
+    ),
+    "seed": (int, _DEFAULTS.seed, _option("seed", help="The same seed gives the same database.")),
+    "workers": (
+        int | None,
+        None,
+        _option("workers", help="Processes and connections.", show_default="number of processors"),
+    ),
+    "scale": (
+        float,
+        _DEFAULTS.scale,
+        _option("scale", help="How many times the source's rows; lookups keep theirs."),
+    ),
+    "rows": (
+        list[str],
+        (),
+        _option("rows", metavar="TABLE=N", help="Exact number of rows of a table, as in hr.employee=500. Repeatable."),
+    ),
+    "include": (
+        list[str],
+        (),
+        _option("include", metavar="TABLE", help="Fill only this table and what it cannot do without. Repeatable."),
+    ),
+    "exclude": (
+        list[str],
+        (),
+        _option("exclude", metavar="TABLE", help="Leave this table empty, and what needs it. Repeatable."),
+    ),
+    "generator": (
+        str,
+        _DEFAULTS.generator,
+        _option("generator", help=f"Family of models: {', '.join(GENERATORS)}."),
+    ),
+    "min_holders": (
+        int,
+        _DEFAULTS.min_holders,
+        _option("min-holders", help="Fewest persons who must share a value for it to be kept as it is."),
+    ),
+    "max_minutes": (
+        float | None,
+        None,
+        _option("max-minutes", help="Stop learning after about this long.", show_default="no limit"),
+    ),
+    "effort": (
+        float,
+        _DEFAULTS.effort,
+        _option("effort", help="Passes over the rows, relative to the usual; below 1 is quicker and rougher."),
+    ),
+    "fit_rows": (
+        int,
+        _DEFAULTS.fit_rows,
+        _option("fit-rows", help="Most rows of a table to learn from; beyond it, whole families are sampled."),
+    ),
+    "replace": (
+        bool,
+        False,
+        typer.Option("--replace", help="Replace a target that is not empty, at the very end and in one step."),
+    ),
+}
+
+PLANNING: Final = ("map_path", "include", "exclude", "generator", "min_holders")
+LEARNING: Final = (*PLANNING, "seed", "workers", "max_minutes", "effort", "fit_rows")
+WRITING: Final = ("replace", "seed", "workers", "scale", "rows")
+RUNNING: Final = tuple(dict.fromkeys((*WRITING, *LEARNING)))
+
+
+def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Gives a command an option for each named setting, and hands it the :class:`Settings` that they make.
+
+    Args:
+        names: fields of :class:`Settings`; the others keep their defaults.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "settings"]
+
+        @functools.wraps(command)
+        def wrapped(**given: Any) -> Any:
+            chosen = {name: given.pop(name) for name in names}
+            return command(settings=_settings(chosen), **given)
+
+        options = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+            for name, (kind, default, option) in _SETTINGS.items()
+            if name in names
+        ]
+        positional = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+        wrapped.__signature__ = inspect.Signature([*positional, *options])  # type: ignore[attr-defined]
+        return wrapped
+
+    return decorate
+
+
+def _settings(chosen: dict[str, Any]) -> Settings:
+    for name in ("include", "exclude"):
+        if name in chosen:
+            chosen[name] = tuple(chosen[name] or ())
+    if "rows" in chosen:
+        chosen["rows"] = dict(_rows(text) for text in chosen["rows"] or ())
+    return Settings(**chosen)
+
+
+def _rows(text: str) -> tuple[str, int]:
+    """Reads ``TABLE=N``."""
+    table, _, count = text.rpartition("=")
+    if not table or not count.strip().isdigit():
+        raise SettingsError(f"--rows {text}: write TABLE=N with a whole number, as in hr.employee=500")
+    return table.strip(), int(count)
