@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import psycopg.conninfo
 from psycopg import ProgrammingError, pq
@@ -14,6 +16,8 @@ from psycopg import ProgrammingError, pq
 from replica.errors import SettingsError
 
 _SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql"}
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_NOWHERE = "/dev/null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,46 +49,39 @@ def parse_url(text: str) -> DatabaseUrl:
         SettingsError: the variable or file is missing, or the text is not an address.
     """
     address = _resolve(text.strip())
-    scheme = address.partition("://")[0] if "://" in address else "postgresql"
+    found = _SCHEME.match(address)
+    scheme = found[1] if found else "postgresql"
     dialect = _SCHEMES.get(scheme.split("+")[0])
     if dialect is None:
         raise SettingsError(f"{scheme}:// is not supported: give a postgresql:// address")
     try:
-        parts = psycopg.conninfo.conninfo_to_dict(address.replace(f"{scheme}://", "postgresql://", 1))
-    except ProgrammingError:
+        parts = psycopg.conninfo.conninfo_to_dict(_SCHEME.sub("postgresql://", address, 1) if found else address)
+    except (ProgrammingError, ValueError):
         raise SettingsError("the database address cannot be read: write postgresql://user@host:port/name") from None
-    return DatabaseUrl(dialect, _display(parts), psycopg.conninfo.make_conninfo("", **parts))
+    return _from_parts(dialect, parts)
 
 
 def with_database(url: DatabaseUrl, database: str) -> DatabaseUrl:
     """Returns the address of another database on the same server."""
-    parts = psycopg.conninfo.conninfo_to_dict(url.secret)
-    parts["dbname"] = database
-    return DatabaseUrl(url.dialect, _display(parts), psycopg.conninfo.make_conninfo("", **parts))
+    return _from_parts(url.dialect, {**psycopg.conninfo.conninfo_to_dict(url.secret), "dbname": database})
 
 
 def database_name(url: DatabaseUrl) -> str:
-    """Returns the name of the database that the address leads to, by libpq's own rules."""
-    parts = psycopg.conninfo.conninfo_to_dict(url.secret)
-    named = parts.get("dbname") or os.environ.get("PGDATABASE")
-    if named:
-        return str(named)
-    return str(parts.get("user") or os.environ.get("PGUSER") or _service_database(url) or _login())
+    """Returns the name of the database that the address leads to, by libpq's own rules.
 
-
-def _service_database(url: DatabaseUrl) -> str | None:
-    """Asks libpq what a service file says, which only it reads."""
+    Only libpq knows all of them (service files, environment, the user's name): it is asked by way of a connection
+    that leads nowhere.
+    """
+    nowhere = psycopg.conninfo.make_conninfo(url.secret, host=_NOWHERE, hostaddr="", port="1")
+    connection = pq.PGconn.connect_start(nowhere.encode())
     try:
-        info = pq.Conninfo.parse(url.secret.encode())
-    except psycopg.OperationalError:
-        return None
-    values = {option.keyword: option.val for option in info}
-    name = values.get(b"dbname")
-    return name.decode() if name else None
+        return connection.db.decode()
+    finally:
+        connection.finish()
 
 
-def _login() -> str:
-    return getpass.getuser()
+def _from_parts(dialect: str, parts: Mapping[str, Any]) -> DatabaseUrl:
+    return DatabaseUrl(dialect, _display(parts), psycopg.conninfo.make_conninfo("", **parts))
 
 
 def _resolve(text: str) -> str:
@@ -102,12 +99,26 @@ def _resolve(text: str) -> str:
     return text
 
 
-def _display(parts: Mapping[str, object]) -> str:
-    user = f"{parts['user']}@" if parts.get("user") else ""
-    host = str(parts.get("host") or parts.get("hostaddr") or "")
-    port = f":{parts['port']}" if parts.get("port") and not host.startswith("/") else ""
-    query = f"?host={host}" if host.startswith("/") else ""
-    name = parts.get("dbname") or ""
-    place = "" if query else f"{host}{port}"
-    service = f"?service={parts['service']}" if parts.get("service") else ""
-    return f"postgresql://{user}{place}/{name}{query or service}"
+def _display(parts: Mapping[str, Any]) -> str:
+    """Writes an address that leads to the same place, for whoever has the password."""
+    user = f"{_quoted(parts['user'])}@" if parts.get("user") else ""
+    hosts = str(parts.get("host") or parts.get("hostaddr") or "").split(",")
+    ports = str(parts.get("port") or "").split(",")
+    query = {"service": parts.get("service")}
+    if any(host.startswith(("/", "@")) for host in hosts):
+        place = ""
+        query |= {"host": ",".join(hosts), "port": parts.get("port")}
+    else:
+        ports = ports * len(hosts) if len(ports) == 1 else ports
+        place = ",".join(_place(host, port) for host, port in zip(hosts, ports, strict=False))
+    asked = "&".join(f"{key}={_quoted(value, '/,')}" for key, value in query.items() if value)
+    return f"postgresql://{user}{place}/{_quoted(parts.get('dbname') or '')}{'?' if asked else ''}{asked}"
+
+
+def _place(host: str, port: str) -> str:
+    return (f"[{host}]" if ":" in host else _quoted(host)) + (f":{port}" if port else "")
+
+
+def _quoted(text: str, safe: str = "") -> str:
+    """Percent-encodes what would not stay itself in an address; letters of any language stay readable."""
+    return re.sub(rf"[^\w.~{safe}-]", lambda found: quote(found[0], safe=""), str(text))

@@ -26,6 +26,7 @@ _NAMES_ORDER = re.compile(
 _NAMES_UPDATE = re.compile(r"(.*_)?(last_?)?(update|updated|modified|changed|synced)(_.*)?")
 _HOLDS = 0.995
 _FEWEST = 20
+_WIDEST_START = 10_000
 # How narrow the distance to another moment must be, beside the column's own spread, to be worth learning.
 _CLOSE, _NEAR = 0.5, 0.05
 _PERIOD_OFFSETS = (0, 1)
@@ -98,12 +99,19 @@ def _counts(sample: TableSample, name: str, within: tuple[str, ...]) -> int | No
     if values.null_count or len(sample) < _FEWEST:
         return None
     numbers, groups = np.asarray(values, dtype=np.int64), sample.codes(within)
+    # Rows that point nowhere are no group.
+    numbers, groups = numbers[groups >= 0], groups[groups >= 0]
+    if not len(groups):
+        return None
+    _, groups = np.unique(groups, return_inverse=True)
     n_groups = int(groups.max()) + 1
     low = np.full(n_groups, np.iinfo(np.int64).max)
     high = np.full(n_groups, np.iinfo(np.int64).min)
     np.minimum.at(low, groups, numbers)
     np.maximum.at(high, groups, numbers)
-    start = int(np.bincount(low - low.min()).argmax() + low.min()) if np.ptp(low) < 10_000 else None
+    # Python's numbers have no end to run over.
+    close = int(low.max()) - int(low.min()) < _WIDEST_START
+    start = int(np.bincount(low - low.min()).argmax() + low.min()) if close else None
     counts = np.bincount(groups, minlength=n_groups)
     # Groups at the edges of a sample are cut, so only nearly all have to fit.
     if start is None or np.mean((low == start) & (high - low + 1 == counts)) < 0.9 or counts.max() < 2:

@@ -435,14 +435,14 @@ def _cluster_parents(
     """Clusters a parent's rows by what points to them, whose those are, and what they are themselves."""
     n = len(parent.source)
     counts = parent.source.fan_outs[key.id]
-    members = draft.members(draft.source.parents[key.id], "attribute", "order", "calendar")
+    members = draft.members(draft.source.parents[key.id], "attribute", "order", "calendar", "reference")
     features = [summarize(members, n)]
     owner = draft.plan.owner
     if owner is not None and len(drafts[owner.parent].source):
         above = drafts[owner.parent].members(np.zeros(0, np.int64), "attribute")
         codes = above.codes[np.maximum(draft.source.owner, 0)]
         features.append(summarize(Members(codes, above.spans, draft.source.parents[key.id]), n))
-    own = parent.members(np.arange(n), "attribute", "order", "calendar")
+    own = parent.members(np.arange(n), "attribute", "order", "calendar", "reference")
     features.append(summarize(own, n))
     return fit_family(key.id, np.concatenate(features, axis=1), counts, rng, levels=_REFERENCE_LEVELS)
 
