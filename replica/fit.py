@@ -16,7 +16,7 @@ from replica.fitted import FittedReplica, FittedTable
 from replica.generators import generator_named
 from replica.generators.base import Encoded, FitOptions, TableGenerator
 from replica.learning.conditioning import context_spec, observe, source_context
-from replica.learning.encoding import EncodedTable, encode_tables, is_same_person, references_apart
+from replica.learning.encoding import EncodedTable, encode_tables, is_copied, is_same_person, references_apart
 from replica.learning.source_rows import SourceTable, read_source
 from replica.plan import Plan, TablePlan
 from replica.progress import Progress, Report, ignore
@@ -193,7 +193,7 @@ def _fitted(
     copied = {
         reference.key.id: source.parents[reference.key.id]
         for reference in table.references
-        if kept(reference.key.child) and kept(reference.key.parent)
+        if is_copied(table, reference.key, kept(table.id), kept(reference.key.parent))
     }
     return FittedTable(
         rows=source.total,

@@ -285,7 +285,8 @@ class _Making:
             return
         self._keep_reference_checks(made)
         for found in table.uniques:
-            if found.way == "repair" and table.role != "lookup":
+            loose = found.way == "repair" or (found.way == "order" and made.fitted.sequence is None)
+            if loose and table.role != "lookup":
                 names = tuple(dict.fromkeys((*found.unique.columns, *_predicate_columns(found.unique.predicate))))
                 columns = {name: self.database.column(table.id, name) for name in names}
                 changeable = tuple(name for name in names if self._is_changeable(made, name))

@@ -16,6 +16,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+import replica
+from replica import FittedReplica, Progress, Settings
 from replica.databases.embedded import EmbeddedServer
 from replica.databases.url import DatabaseUrl, database_name, parse_url, with_database
 from replica.samples.company import build_company
@@ -84,7 +86,15 @@ def _container() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The newest PostgreSQL, whatever the other tests run on."""
+    with EmbeddedServer(tmp_path_factory.mktemp("postgres")) as embedded:
+        yield Server(embedded.url("postgres"), "embedded")
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The server that tests use; see above for which one it is."""
     wanted = os.environ.get("REPLICA_TEST_SERVER", "")
     with ExitStack() as stack:
         if os.environ.get("REPLICA_TEST_URL") and not wanted:
@@ -92,8 +102,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         elif wanted == "docker" or (not wanted and _docker_answers()):
             yield Server(parse_url(stack.enter_context(_container())), "docker")
         else:
-            embedded = stack.enter_context(EmbeddedServer(tmp_path_factory.mktemp("postgres")))
-            yield Server(embedded.url("postgres"), "embedded")
+            yield request.getfixturevalue("embedded_server")
 
 
 @pytest.fixture
@@ -132,4 +141,31 @@ def company(server: Server) -> Iterator[DatabaseUrl]:
     url = server.create()
     build_company(url, seed=3, employees=COMPANY_EMPLOYEES)
     yield url
+    server.drop(url)
+
+
+@dataclass(frozen=True)
+class CompanyReplica:
+    """A replica of the sample company.
+
+    Attributes:
+        url: the database. Only to be read.
+        fitted: what was learned.
+        settings: what it was learned and written with.
+        progress: all that was reported meanwhile.
+    """
+
+    url: DatabaseUrl
+    fitted: FittedReplica
+    settings: Settings
+    progress: list[Progress]
+
+
+@pytest.fixture(scope="session")
+def company_replica(server: Server, company: DatabaseUrl) -> Iterator[CompanyReplica]:
+    """The sample company, learned and written once."""
+    url, settings, progress = server.fresh(), Settings(workers=1), list[Progress]()
+    fitted = replica.learn(company, settings, report=progress.append)
+    replica.write(fitted, url, settings, progress.append)
+    yield CompanyReplica(url, fitted, settings, progress)
     server.drop(url)

@@ -20,7 +20,7 @@ from replica.constraints.unique import Rule, keep_unique, repeated
 from replica.databases import open_database
 from replica.errors import UnsatisfiableError
 from replica.schema.model import Check, Column, SqlType, Table, Unique
-from tests.conftest import Server
+from conftest import Server
 
 SCRIPT = r"""
 CREATE TYPE mood AS ENUM ('low', 'middle', 'high');

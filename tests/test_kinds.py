@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import inspect
-import io
 import json
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
+from importlib import import_module
 from itertools import product
 from typing import Any
 
@@ -18,10 +18,10 @@ import numpy.typing as npt
 import phonenumbers
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from psycopg import sql
 from stdnum import iban, luhn
 from stdnum.de import idnr
 from stdnum.pl import pesel
@@ -29,17 +29,15 @@ from stdnum.pl import pesel
 from replica import kinds
 from replica.databases.postgres.writer import binary_form, csv_bytes
 from replica.errors import UnknownNameError
-from replica.kinds import KINDS, kind_named, kind_of_type
+from replica.kinds import KINDS, checksums, kind_named, kind_of_type
 from replica.kinds.base import ColumnData, Kind, People, Rows, count_holders, is_null
-from replica.kinds.categorical import CategoricalKind
 from replica.kinds.checksums import SCHEMES
-from replica.kinds.code import CodeKind
 from replica.kinds.personal import IDENTIFYING, PERSONAL, guess_locale, locale_of, sexes
 from replica.kinds.quantile import fit_quantiles
 from replica.schema import model
 from replica.schema.model import Column, SqlType
 from replica.state import Arrays, pack, unpack
-from tests.conftest import Server
+from conftest import Server
 
 N = 400
 MOOD = ("low", "middle", "high")
@@ -67,7 +65,8 @@ def composites() -> pa.Array:
 
 def documents() -> pa.Array:
     found = (
-        {"a": int(i), "tags": ["x", "y"][: i % 3], "name": f"n{i}"} if i % 3 else [None, True, float(i) / 4] for i in numbers()
+        {"a": int(i), "tags": ["x", "y"][: i % 3], "name": f"n{i}"} if i % 3 else [None, True, float(i) / 4]
+        for i in numbers()
     )
     return pa.array([json.dumps(each) for each in found])
 
@@ -316,3 +315,684 @@ def test_the_server_takes_what_every_kind_makes(server_types: psycopg.Connection
         assert found[1] == N, name
         if least == 1:
             assert found[0] == N - N // 5, name
+
+
+# Registries
+
+
+def test_every_family_of_types_has_a_kind_that_accepts_it() -> None:
+    for kind, _ in TYPES:
+        column = Column("x", kind)
+        assert kind_named(kind_of_type(column))[0].accepts(column)
+
+
+def test_a_name_without_a_kind_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown column kind 'nubmer'.*full_name.*number"):
+        kind_named("nubmer")
+    with pytest.raises(UnknownNameError, match="class of personal data"):
+        fitted("full_name", TEXT, pa.array(["x"]), options={"class": "shoe_size"})
+
+
+# Privacy: what fewer people hold than may be told apart is not reproduced
+
+SECRET = "Zanzibar-98765"
+PRIVATE: list[tuple[SqlType, list[str], str, str]] = [
+    (TEXT, ["red", "green", "blue"], SECRET, "98765"),
+    (TEXT, ["AB-100", "AC-200", "CD-300"], "QQ7-98765-QQ7", "98765"),
+    (TEXT, ["we met twice", "we met again", "we left early"], "we met Zanzibar twice", "Zanzibar"),
+    (plain("jsonb", "jsonb", "json"), ['{"a": "x"}', '{"a": "y"}', '{"b": 3}'], f'{{"a": "{SECRET}"}}', "Zanzibar"),
+    (plain("jsonb", "jsonb", "json"), ['{"a": "x"}', '{"a": "y"}', '{"b": 3}'], '{"Zanzibar": "x"}', "Zanzibar"),
+    (plain("jsonb", "jsonb", "json"), ['{"a": ["x"]}', '{"a": []}'], f'{{"a": ["x", "{SECRET}"]}}', "Zanzibar"),
+    (plain("jsonb", "jsonb", "json"), ['{"a": 1}', '{"a": 2}'], '{"a": 98765}', "98765"),
+    (array_type(TEXT), ['["x"]', '["x", "y"]', "[]"], f'["x", "{SECRET}"]', "Zanzibar"),
+    (array_type(TEXT), [f'["w{i}", "v{j}"]' for i in range(9) for j in range(9)], f'["x", "{SECRET}"]', "Zanzibar"),
+    (array_type(INT4), [f"[{i}, {j}]" for i in range(9) for j in range(9)], "[98765]", "98765"),
+    (PLACE, ['{"street": "High St", "number": 1}', "{}"], '{"street": "Zanzibar", "number": 98765}', "Zanzibar"),
+    (PLACE, ['{"street": "High St", "number": 1}', "{}"], '{"street": "Zanzibar", "number": 98765}', "98765"),
+    (plain("xml", "xml", "xml"), ["<a/>", "<b/>"], f"<a>{SECRET}</a>", "Zanzibar"),
+    (plain("inet", "inet", "network"), ["10.0.0.1", "10.0.0.2"], "98.76.54.32", "98.76.54.32"),
+    (UUID, [str(uuid.UUID(int=1)), str(uuid.UUID(int=2))], str(uuid.UUID(int=98765 << 80)), str(98765 << 80)),
+    (plain("int4range", "int4range", "range"), ["[1,2)", "[2,4)"], "[98765,98766)", "98765"),
+]
+PUBLIC_KINDS = {"label"}
+"""What is only for tables that are about nobody."""
+
+
+@pytest.mark.parametrize(("kind", "common", "rare", "mark"), PRIVATE)
+def test_a_value_that_one_person_holds_many_times_is_not_reproduced(
+    kind: SqlType, common: list[str], rare: str, mark: str
+) -> None:
+    n = 40 * len(common)
+    values = pa.array([common[i % len(common)] for i in range(n)] + [rare] * 60, pa.string())
+    holders = np.r_[np.arange(n), np.full(60, n)]
+    for name in NAMES:
+        if name in PUBLIC_KINDS or not kind_named(name)[0].accepts(Column("x", kind)):
+            continue
+        made = fitted(name, kind, read_as(name, values), holders=holders, min_holders=10)
+        again = np.concatenate([made.encode(read_as(name, values))] * 3)
+        assert not [text for text in made.decode(again, rows_for(len(again))).to_pylist() if mark in str(text)], name
+        assert mark not in json.dumps(pack(made, {})), name
+
+
+@pytest.mark.parametrize("kind", ["integer", "double precision", "numeric(8,2)", "date", "interval"])
+def test_a_number_or_a_moment_that_one_person_holds_is_not_reproduced(kind: str) -> None:
+    sql_type, values = BY_NAME[kind]
+    odd = {"date": datetime.date(1871, 3, 7), "interval": "431 days 07:07:07"}.get(kind, 123456.78)
+    rare = pa.array([int(odd) if kind == "integer" and isinstance(odd, float) else odd] * 60, values.type)
+    name = kind_of_type(Column("x", sql_type))
+    both, holders = pa.concat_arrays([values, rare]), np.r_[np.arange(N), np.full(60, N)]
+    made = fitted(name, sql_type, both, holders=holders, min_holders=10)
+    codes = np.concatenate([made.encode(both)] * 10)
+    decoded = made.decode(codes, rows_for(len(codes))).to_pylist()
+    source = pa.concat_arrays([rare[:1]]).to_pylist()[0]
+    expected = (0, 431, 25_627_000_000_000) if kind == "interval" else float(source) if kind != "date" else source
+    assert not [value for value in decoded if (float(value) if isinstance(expected, float) else value) == expected]
+
+
+def test_too_few_people_leave_no_value_of_theirs_behind() -> None:
+    for name, kind in accepted():
+        if name in PUBLIC_KINDS or kind not in ("text", "character varying(12)", "numeric(8,2)", "date", "json"):
+            continue
+        sql_type, values = BY_NAME[kind]
+        source = read_as(name, values.slice(3, 5))
+        made = fitted(name, sql_type, source, min_holders=10)
+        found = made.decode(np.resize(made.encode(source), (200, len(made.spans))), rows_for(200))
+        kept = {str(value) for value in found.to_pylist()} & {str(value) for value in values.slice(3, 5).to_pylist()}
+        assert not kept, (name, kind)
+
+
+def test_holders_are_counted_once_however_many_rows_they_have() -> None:
+    groups, holders = np.array([0, 0, 0, 1, 1, 2]), np.array([7, 7, 8, 9, 9, 7])
+    assert count_holders(groups, 4, holders).tolist() == [2, 1, 1, 0]
+    assert count_holders(groups, 4, None).tolist() == [3, 2, 1, 0]
+
+
+# Numbers
+
+
+def quantiles(values: Any) -> npt.NDArray[np.float64]:
+    found: npt.NDArray[np.float64] = np.quantile(np.asarray(values, dtype=np.float64), [0.01, 0.1, 0.5, 0.9, 0.99])
+    return found
+
+
+def as_floats(values: pa.Array) -> npt.NDArray[np.float64]:
+    return np.array([np.nan if value is None else float(value) for value in values.to_pylist()])
+
+
+def random_draw(name: str, kind: SqlType, values: pa.Array, **more: Any) -> pa.Array:
+    """Values for codes drawn from those of the source."""
+    made = fitted(name, kind, values, **more)
+    codes = made.encode(values)[np.random.default_rng(5).integers(0, len(values), 4000)]
+    return made.decode(codes, rows_for(len(codes)))
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.5, 3.0])
+def test_heavy_tails_keep_their_quantiles_and_their_range(spread: float) -> None:
+    source = np.random.default_rng(2).lognormal(3, spread, 6000)
+    made = as_floats(random_draw("number", plain("float8", "float8", "float"), pa.array(source)))
+    assert quantiles(np.log(made)) == pytest.approx(quantiles(np.log(source)), abs=0.15 * spread)
+    assert source.min() <= made.min()
+    assert made.max() <= source.max()
+
+
+def test_values_that_many_rows_share_stay_exactly_as_common() -> None:
+    rng = np.random.default_rng(2)
+    source = np.r_[np.zeros(3000), np.full(2000, 9.99), rng.gamma(2, 50, 5000).round(2)]
+    made = as_floats(random_draw("number", NUMERIC, pa.array(source), min_holders=10))
+    assert (made == 0).mean() == pytest.approx(0.3, abs=0.03)
+    assert (made == 9.99).mean() == pytest.approx(0.2, abs=0.03)
+    assert len(np.unique(made)) > 500
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    scale=st.integers(0, 6),
+    whole=st.integers(1, 9),
+    seeds=st.lists(st.integers(-(10**15), 10**15), min_size=1, max_size=60),
+)
+def test_decimals_fit_their_type_and_use_the_digits_of_the_source(scale: int, whole: int, seeds: list[int]) -> None:
+    kind = SqlType("numeric", "numeric", "numeric", precision=whole + scale, scale=scale)
+    top = 10 ** (whole + scale) - 1
+    source = pa.array([(abs(seed) % (top + 1)) * (1 if seed > 0 else -1) / 10**scale for seed in seeds])
+    made = replicated("number", kind, source)
+    obeys(made, kind)
+    assert pa.types.is_decimal(made.type)
+    low, high = float(min(source.to_pylist())), float(max(source.to_pylist()))
+    assert all(low - 1e-6 <= float(value) <= high + 1e-6 for value in made.to_pylist())
+
+
+def test_large_amounts_keep_their_cents() -> None:
+    kind = SqlType("numeric(14,2)", "numeric", "numeric", precision=14, scale=2)
+    source = np.round(np.random.default_rng(0).uniform(1e9, 9e9, 500), 2)
+    made = as_floats(replicated("number", kind, pa.array(source)))
+    assert np.mean(np.abs(made - np.round(made)) > 0.004) > 0.9
+
+
+@pytest.mark.parametrize(("precision", "value"), [(18, 9999999999999999.99), (6, 9999.99), (38, 1e35)])
+def test_the_greatest_number_of_a_type_still_fits(precision: int, value: float) -> None:
+    kind = SqlType("numeric", "numeric", "numeric", precision=precision, scale=2)
+    for text in replicated("number", kind, pa.array([value, value, -value, 1.0])).to_pylist():
+        assert abs(int(text)) < 10 ** (precision - 2)
+
+
+def test_whole_numbers_beyond_the_precision_of_floats_are_learned() -> None:
+    source = [2**62 + i * 10**12 for i in range(200)]
+    made = replicated("number", plain("bigint", "int8", "integer"), pa.array([*source, 2**63 - 1, -(2**63)]))
+    assert all(-(2**63) <= value < 2**63 for value in made.to_pylist())
+    assert sum(2**62 <= value <= source[-1] for value in made.to_pylist()) >= 195
+
+
+def test_special_numbers_come_back_as_they_are() -> None:
+    source = [1.5, float("nan"), None, float("inf"), float("-inf")] * 20
+    made = replicated("number", plain("float8", "float8", "float"), pa.array(source, pa.float64(), from_pandas=False))
+    assert [str(value) for value in made.to_pylist()] == [str(value) for value in source]
+    text = replicated(
+        "number", plain("numeric", "numeric", "numeric"), pa.array(source, pa.float64(), from_pandas=False)
+    )
+    assert text.to_pylist()[:5] == ["1.5", "NaN", None, "Infinity", "-Infinity"]
+
+
+def test_single_precision_does_not_add_digits() -> None:
+    source = pa.array(np.array([14.4, 0.1, 2.5] * 40, np.float32).astype(np.float64))
+    assert set(replicated("number", plain("real", "float4", "float"), source).to_pylist()) == {14.4, 0.1, 2.5}
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(
+    values=st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=200),
+    bins=st.integers(1, 64),
+    least=st.integers(1, 12),
+)
+def test_a_curve_decodes_each_code_into_its_own_bin(values: list[float], bins: int, least: int) -> None:
+    curve = fit_quantiles(np.array(values), None, bins=bins, min_holders=least)
+    codes = np.arange(curve.bins).astype(np.int32)
+    assert (np.diff(curve.knots_v) >= 0).all()
+    assert (np.diff(curve.edges) > 0).all()
+    decoded = curve.decode(np.repeat(codes, 5), np.random.default_rng(0))
+    assert (np.diff(decoded.reshape(-1, 5).mean(axis=1)) >= -1e-6).all()
+    assert curve.centers == pytest.approx(curve.decode(codes, Middle()))  # type: ignore[arg-type]
+
+
+class Middle:
+    """Draws the middle, always."""
+
+    def random(self, n: int) -> npt.NDArray[np.float64]:
+        return np.full(n, 0.5)
+
+
+# Moments
+
+
+def dates(*texts: str) -> pa.Array:
+    return pa.array([np.datetime64(text, "D").astype(np.int32) for text in texts], pa.int32()).cast(pa.date32())
+
+
+def test_infinite_dates_stay_infinite_and_the_rest_finite() -> None:
+    source = pa.array([2**31 - 1, 18000, -(2**31), 18001, None] * 10, pa.int32()).cast(pa.date32())
+    made = replicated("moment", DATE, source).to_pylist()
+    assert made[0::5] == ["infinity"] * 10
+    assert made[2::5] == ["-infinity"] * 10
+    assert made[4::5] == [None] * 10
+    assert {*made[1::5], *made[3::5]} <= {"2019-04-14", "2019-04-15"}
+
+
+@pytest.mark.parametrize(
+    ("day", "text"), [("-0043-03-15", "0044-03-15 BC"), ("12020-01-01", "12020-01-01"), ("0000-05-05", "0001-05-05 BC")]
+)
+def test_dates_outside_the_calendar_of_arrow_come_as_text(day: str, text: str) -> None:
+    assert set(replicated("moment", DATE, dates(*[day] * 30)).to_pylist()) == {text}
+
+
+@pytest.mark.parametrize("step", [1, 1_000_000, 60_000_000, 900_000_000])
+def test_times_of_day_are_multiples_of_the_sources_step(step: int) -> None:
+    source = numbers(1) * 86_400_000_000 // 3 + numbers(2) * step
+    made = replicated("moment", TIMESTAMPTZ, pa.array(source // step * step).cast(pa.timestamp("us")))
+    usual = max(s for s in (1, 1000, 1_000_000, 60_000_000) if s <= step)
+    assert not np.any(np.asarray(made.cast(pa.int64())) % usual)
+
+
+def test_days_of_the_week_keep_their_shares() -> None:
+    every = np.arange("2018-01-01", "2022-01-01", dtype="datetime64[D]")
+    working = every[np.is_busday(every)]
+    source = pa.array(np.random.default_rng(0).choice(working, 3000))
+    made = random_draw("moment", DATE, source)
+    assert np.is_busday(np.asarray(made)).mean() > 0.99
+    assert np.asarray(made).min() >= working[0]
+    assert np.asarray(made).max() <= working[-1]
+
+
+def test_a_spike_of_dates_stays_where_it_is() -> None:
+    source = pa.concat_arrays([dates(*["2000-01-01"] * 400), days()])
+    made = random_draw("moment", DATE, source, min_holders=10).to_pylist()
+    assert made.count(datetime.date(2000, 1, 1)) / len(made) == pytest.approx(0.5, abs=0.04)
+
+
+def test_times_keep_their_zone_and_their_fractions() -> None:
+    kind = plain("timetz", "timetz", "timetz")
+    source = ["23:59:04.35+02", "00:00:04.35+02", "12:00:04.35+02"] * 20
+    made = replicated("time", kind, pa.array(source)).to_pylist()
+    assert {text[-3:] for text in made} == {"+02"}
+    assert {text.rstrip("0+2") for text in made} == {"23:59:04.35", "00:00:04.35", "12:00:04.35"}
+
+
+def interval_of(value: Any) -> tuple[bool, bool, bool]:
+    return (value.months != 0, value.days != 0, value.nanoseconds != 0)
+
+
+@pytest.mark.parametrize(
+    ("texts", "shape"),
+    [
+        (["1 mon", "1 year 2 mons", "-3 mons"], (True, False, False)),
+        (["1 day", "90 days", "-4 days"], (False, True, False)),
+        (["00:15:00", "-01:30:00", "27:00:00"], (False, False, True)),
+        (["1 day 02:00:00", "3 days 04:05:06.5", "5 days 07:00:00"], (False, True, True)),
+    ],
+)
+def test_intervals_are_written_in_the_parts_that_the_source_uses(
+    texts: list[str], shape: tuple[bool, bool, bool]
+) -> None:
+    made = replicated("interval", plain("interval", "interval", "interval"), pa.array(texts * 30)).to_pylist()
+    assert Counter(map(interval_of, made)).most_common(1)[0][0] == shape
+    assert not any(
+        part and not allowed for value in made for part, allowed in zip(interval_of(value), shape, strict=True)
+    )
+
+
+def test_lengths_of_intervals_are_those_of_the_source() -> None:
+    source = [f"{int(i) % 20 + 1} days" for i in numbers()]
+    made = replicated("interval", plain("interval", "interval", "interval"), pa.array(source)).to_pylist()
+    wanted = [int(text.split()[0]) for text in source]
+    assert np.mean([value.days for value in made]) == pytest.approx(np.mean(wanted), abs=0.3)
+    assert {value.days for value in made} <= set(range(1, 21))
+
+
+# Texts and codes
+
+SENTENCES = [
+    f"The {a} {b} of {c} was {d}." for a in ("new", "old") for b in ("order", "report") for c in ("May", "June")
+    for d in ("late", "lost", "found today", "written to ann@example.org on 12-05-2020")
+]  # fmt: skip
+
+
+def test_texts_use_common_words_only_and_are_as_long_as_the_sources() -> None:
+    source = [SENTENCES[i % len(SENTENCES)] for i in range(600)]
+    made = made_of("text", source)
+    words = {word.strip(".") for text in made for word in text.split()}
+    assert words <= {word.strip(".") for sentence in SENTENCES for word in sentence.split()}
+    assert not [text for text in made if "@" in text or any(letter.isdigit() for letter in text)]
+    assert np.mean([len(text) for text in made]) == pytest.approx(np.mean([len(text) for text in source]), rel=0.25)
+
+
+def test_texts_of_which_nothing_may_be_kept_are_written_in_plain_words() -> None:
+    made = made_of("text", [f"secret{i}word other{i}thing" for i in range(50)], min_holders=10)
+    assert {word for text in made for word in text.split()} <= set(
+        ["lorem", "ipsum", "dolor", "sit", "amet", "consectetur", "adipiscing", "elit", "sed", "tempor"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "form"),
+    [
+        ("INV-{year}-{i:05}", r"INV-20(19|20|21)-\d{5}"),
+        ("{i:04} AB", r"\d{4} AB"),
+        ("SKU{i:04}x", r"SKU\d{4}x"),
+        ("{i:x}f0", r"[0-9a-f]+"),
+    ],
+)
+def test_codes_keep_their_pattern(source: str, form: str) -> None:
+    values = [source.format(i=int(i) + 4096, year=2019 + int(i) % 3) for i in numbers()]
+    made = fitted("code", TEXT, pa.array(values))
+    texts = pa.array(made.decode(made.encode(pa.array(values)), rows_for(N)).to_pylist())
+    assert all(pc.match_substring_regex(texts, f"^{form}$").to_pylist())
+
+
+@pytest.mark.parametrize("total", [50, 2000, 30_000])
+def test_unique_codes_differ_however_many_rows_there_are(total: int) -> None:
+    source = [f"A{i:03}" for i in range(900)] + [f"B-{i:04}" for i in range(100)]
+    made = made_of("code", source, total, options={"unique": True})
+    assert len(set(made)) == total
+
+
+def test_which_pattern_a_row_follows_is_a_code() -> None:
+    source = ["12345", "AB1 2CD", "12345-6789"] * 60
+    made = made_of("code", [f"{i:05}" if v == "12345" else v for i, v in enumerate(source)])
+    forms = [[letter.isdigit() for letter in text] for text in made]
+    assert forms == [[letter.isdigit() for letter in text] for text in source]
+
+
+STEMS = {
+    "iban": "DE00{:018}", "br.cpf": "{:011}", "ch.ssn": "756{:010}", "de.idnr": "{:011}", "es.dni": "{:08}A",
+    "fr.nir": "1850575{:08}", "gb.nhs": "943{:07}", "it.codicefiscale": "RSSMRA85T{:02}H501A", "nl.bsn": "{:09}",
+    "pl.pesel": "8505{:07}", "tr.tckimlik": "5{:010}", "luhn": "4539{:012}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_check_digits_are_right_where_the_sources_are(scheme: str) -> None:
+    places = np.random.default_rng(9).integers(0, 10**15, 600).tolist()
+    stems = [STEMS[scheme].format(place % 10 ** _width_of(STEMS[scheme])) for place in places]
+    valid = SCHEME_MODULES[scheme].is_valid
+    source = [text for text in checksums.complete(stems, scheme) if valid(text)]
+    assert len(source) > 30
+    made = made_of("code", source[:300])
+    assert np.mean([bool(valid(text)) for text in made]) > 0.97
+    assert len(set(made) & set(source)) < len(source) / 10
+
+
+def _width_of(stem: str) -> int:
+    return int(stem.split(":")[1].split("}", maxsplit=1)[0])
+
+
+SCHEME_MODULES: Mapping[str, Any] = {name: import_module(scheme.module) for name, scheme in SCHEMES.items()}
+
+
+@pytest.mark.parametrize("form", ["{} {} {} {}", "{}-{}-{}-{}"])
+def test_card_numbers_keep_their_separators(form: str) -> None:
+    cards = [f"4539{int(i):011}" for i in numbers()]
+    cards = [card + luhn.calc_check_digit(card) for card in cards]
+    made = made_of("card", [form.format(c[:4], c[4:8], c[8:12], c[12:]) for c in cards])
+    mark = form[2]
+    assert all(luhn.is_valid(text.replace(mark, "")) and text.count(mark) == 3 for text in made)
+
+
+def test_ibans_of_several_countries_are_valid_for_their_country() -> None:
+    stems = [(country, f"{int(i):0{n}}") for i in numbers() for country, n in (("DE", 18), ("NL", 10), ("AT", 16))]
+    bban = [f"{c}00{'ABNA' if c == 'NL' else ''}{rest}" for c, rest in stems]
+    source = checksums.complete(bban, "iban")
+    made = made_of("iban", source)
+    assert np.mean([iban.is_valid(text, check_country=False) for text in made]) == 1
+    assert Counter(text[:2] for text in made) == Counter(text[:2] for text in source)
+
+
+def test_national_ids_are_valid_and_nobodys() -> None:
+    source = [text for text in checksums.complete([f"{int(i) % 9 + 1}{int(i):09}0" for i in numbers()], "de.idnr")]
+    assert not set(made_of("national_id", source)) & set(source)
+    assert idnr.compact(source[0])
+    peseled = [f"85{int(i) % 12 + 1:02}{int(i) % 28 + 1:02}{int(i) % 9999:04}" for i in numbers()]
+    made = made_of("national_id", [text + pesel.calc_check_digit(text) for text in peseled])
+    assert np.mean([pesel.calc_check_digit(text[:-1]) == text[-1] for text in made]) == 1
+
+
+# Identifiers
+
+
+def test_uuids_are_of_version_4_and_differ() -> None:
+    made = [uuid.UUID(bytes=value) for value in replicated("uuid", UUID, BY_NAME["uuid"][1]).to_pylist()]
+    assert {(found.version, found.variant) for found in made} == {(4, uuid.RFC_4122)}
+    assert len(set(made)) == N
+
+
+@pytest.mark.parametrize("base", ["inet", "macaddr", "macaddr8"])
+def test_network_addresses_differ_and_belong_to_nobody(base: str) -> None:
+    kind = plain(base, base, "network")
+    source = ["203.0.113.9", "203.0.113.10", "2001:4860::1"] if base == "inet" else ["08:00:2b:01:02:03"]
+    made = fitted("network", kind, pa.array(source))
+    found = made.decode(np.zeros((60_000, 0), np.int32), rows_for(60_000)).to_pylist()
+    assert len(set(found)) == 60_000
+    if base == "inet":
+        assert all(address.startswith(("10.", "2001:db8:")) for address in found)
+        assert np.mean([":" in address for address in found]) == pytest.approx(1 / 3, abs=0.02)
+    else:
+        assert {int(address[:2], 16) & 3 for address in found} == {2}
+
+
+def test_bytes_are_as_long_as_the_sources() -> None:
+    made = replicated("bytes", plain("bytea", "bytea", "bytes"), pa.array([0, 16, None, 32] * 50)).to_pylist()
+    assert [None if value is None else len(value) for value in made] == [0, 16, None, 32] * 50
+    assert len(set(made[1::4])) == 50
+
+
+# Lists, labels and what has no kind
+
+
+def test_values_of_a_list_keep_their_shares_and_the_rare_ones_go() -> None:
+    source = ["a"] * 500 + ["b"] * 300 + [f"only {i}" for i in range(5)]
+    assert set(made_of("category", source, min_holders=10)) == {"a", "b"}
+    assert Counter(made_of("category", source[:800], min_holders=10)) == {"a": 500, "b": 300}
+
+
+def test_where_most_values_are_rare_made_up_ones_take_their_place() -> None:
+    source = ["common"] * 30 + [f"city of {i}" for i in range(70)]
+    made = made_of("category", source, min_holders=10)
+    assert made.count("common") == 30
+    assert not set(made[30:]) & set(source)
+
+
+def test_labels_of_an_enum_are_public() -> None:
+    assert made_of("category", ["low"] * 3 + ["high"] * 2) == ["low"] * 3 + ["high"] * 2
+    assert replicated("category", MOODS, pa.array(["low", "high"]), min_holders=10).to_pylist() == ["low", "high"]
+
+
+def test_a_long_list_is_two_spans_and_comes_back_whole() -> None:
+    source = [f"value {i}" for i in range(1000)]
+    made = fitted("category", TEXT, pa.array([*source, None]))
+    assert len(made.spans) == 2
+    assert max(span.cardinality for span in made.spans) <= 320
+    assert replicated("category", TEXT, pa.array([*source, None])).to_pylist() == [*source, None]
+
+
+def test_labels_are_dealt_out_once_each_and_then_again_with_a_number() -> None:
+    made = fitted("label", VARCHAR, pa.array(["Germany", "France", "Netherlands "]))
+    found = made.decode(np.zeros((9, 0), np.int32), rows_for(9)).to_pylist()
+    assert found[:3] == ["Germany", "France", "Netherlands "]
+    assert len(set(found)) == 9
+    assert all(len(text) <= 12 for text in found)
+
+
+@pytest.mark.parametrize(
+    "kind", ["integer", "numeric(8,2)", "boolean", "date", "double precision", "mood", "character(3)"]
+)
+def test_labels_of_any_type_go_on_beyond_the_pool(kind: str) -> None:
+    sql_type, values = BY_NAME[kind]
+    made = fitted("label", sql_type, values.slice(0, 7))
+    found = made.decode(np.zeros((100, 0), np.int32), rows_for(100))
+    obeys(found, sql_type)
+    assert [str(v) for v in found.to_pylist()[:7]] == [
+        str(v) for v in made.decode(np.zeros((7, 0), np.int32), rows_for(7)).to_pylist()
+    ]
+
+
+def test_labels_of_one_row_stay_together() -> None:
+    codes, names = (fitted("label", TEXT, pa.array(list(values))) for values in ("ABC", "XYZ"))
+    dealt = Rows(np.arange(6), 6, np.random.default_rng(0), people(6), np.array([2, 0, 1, 4, 3, 5]))
+    empty = np.zeros((6, 0), np.int32)
+    pairs = zip(codes.decode(empty, dealt).to_pylist(), names.decode(empty, dealt).to_pylist(), strict=True)
+    assert {(a[0], b[0]) for a, b in pairs} == {("A", "X"), ("B", "Y"), ("C", "Z")}
+
+
+# Documents
+
+
+def test_documents_keep_their_structure_and_its_shares() -> None:
+    kind = plain("jsonb", "jsonb", "json")
+    source = [
+        json.dumps({"type": "a", "n": i % 7} if i % 4 else {"type": "b", "tags": ["x"] * (i % 3)}) for i in range(400)
+    ]
+    made = [json.loads(text) for text in replicated("json", kind, pa.array(source)).to_pylist()]
+    assert [set(document) for document in made] == [set(json.loads(text)) for text in source]
+    assert {document["n"] for document in made if "n" in document} <= set(range(7))
+    assert all(isinstance(document.get("n", 0), int) for document in made)
+    assert {tag for document in made for tag in document.get("tags", [])} == {"x"}
+
+
+def test_arrays_keep_their_lengths_and_do_not_repeat_what_the_source_does_not() -> None:
+    source = [json.dumps(sorted({int(i) % 11, int(i) % 13, int(i) % 17})) for i in numbers()]
+    made = [text[1:-1].split(",") for text in replicated("array", array_type(INT4), pa.array(source)).to_pylist()]
+    assert all(len(set(found)) == len(found) for found in made)
+    assert {int(element) for found in made for element in found} <= set(range(17))
+    assert np.mean([len(found) for found in made]) == pytest.approx(2.8, abs=0.4)
+
+
+def test_few_whole_arrays_come_back_as_they_are() -> None:
+    made = replicated("array", array_type(TEXT), pa.array(['["a b", null, "say \\"x\\""]', "[]"] * 20)).to_pylist()
+    assert made == ['{"a b",NULL,"say \\"x\\""}', "{}"] * 20
+
+
+def test_composites_keep_their_fields_together() -> None:
+    kind = SqlType("pair", "composite", "composite", fields=(("a", TEXT), ("b", INT4), ("c", array_type(INT4))))
+    source = [json.dumps({"a": f"v {i % 2}", "b": i % 2, "c": [i % 2]}) for i in range(100)]
+    assert replicated("composite", kind, pa.array([*source, None])).to_pylist() == [
+        *(f'("v {i % 2}",{i % 2},"{{{i % 2}}}")' for i in range(100)),
+        None,
+    ]
+
+
+# Personal data
+
+
+def persons(name: str, numbers_: list[int], **options: Any) -> list[str]:
+    """Values of a class for persons given by their numbers."""
+    kind = options.pop("kind", TEXT)
+    made = fitted(name, kind, pa.array(options.pop("source", ["x"])), options=options)
+    n = len(numbers_)
+    who = People(np.array(numbers_), 17, np.zeros(n, np.int8), np.zeros(n, np.int16), ("en_US",))
+    found = made.decode(np.zeros((n, 0), np.int32), Rows(np.arange(n), n, np.random.default_rng(0), who, np.arange(n)))
+    texts: list[str] = found.to_pylist()
+    return texts
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_a_person_has_the_same_values_wherever_it_turns_up(name: str) -> None:
+    here, there = persons(name, [5, 9, 5, 700]), persons(name, [700, 5])
+    assert here[0] == here[2] == there[1]
+    assert here[3] == there[0]
+    assert len(set(persons(name, list(range(300))))) > 20
+
+
+@pytest.mark.parametrize("name", sorted(IDENTIFYING))
+def test_made_up_persons_owe_nothing_to_the_source(name: str) -> None:
+    source = [f"Xavier{chr(97 + i % 26)}q Quillfeather{i}" for i in range(300)]
+    assert not set(made_of(name, source)) & set(source)
+    assert "uillfeather" not in json.dumps(pack(fitted(name, TEXT, pa.array(source)), {}))
+
+
+def test_an_e_mail_address_is_made_of_its_persons_name_and_leads_nowhere() -> None:
+    mails, first, last = (
+        persons(name, list(range(200)), source=["a@b.c"]) for name in ("email", "first_name", "last_name")
+    )
+    assert {mail.split("@")[1] for mail in mails} == {"example.com", "example.org", "example.net"}
+    plain_names = [
+        (a.lower(), b.lower()) for a, b in zip(first, last, strict=True) if (a + b).isascii() and (a + b).isalpha()
+    ]
+    assert len(plain_names) > 100
+    assert all(mail == mail.lower() and mail.isascii() for mail in mails)
+    joined = zip(mails, first, last, strict=True)
+    assert all(m.startswith(f"{a}.{b}".lower()) for m, a, b in joined if (a + b).isascii() and (a + b).isalpha())
+
+
+@pytest.mark.parametrize("name", ["email", "username", "url", "company"])
+@pytest.mark.parametrize("length", [None, 40, 24])
+def test_values_that_must_differ_do_and_fit(name: str, length: int | None) -> None:
+    kind = plain("varchar", "varchar", "text", length=length)
+    made = persons(name, [i % 50 for i in range(3000)], unique=True, kind=kind, source=["ann@x.org"])
+    assert len(set(made)) == 3000
+    assert all(len(text) <= (length or 1000) for text in made)
+
+
+@pytest.mark.parametrize(
+    ("source", "form"),
+    [(["ANN"], str.isupper), (["ann"], str.islower), (["Ann", "BOB"], str.istitle)],
+)
+def test_names_are_written_as_the_sources_are(source: list[str], form: Any) -> None:
+    names = persons("first_name", list(range(100)), source=source)
+    assert np.mean([form(name) for name in names]) > 0.9
+
+
+def test_full_names_keep_their_order_and_logins_their_form() -> None:
+    first, last = persons("first_name", [1, 2]), persons("last_name", [1, 2])
+    assert persons("full_name", [1, 2], source=["A, B"]) == [f"{b}, {a}" for a, b in zip(first, last, strict=True)]
+    assert persons("full_name", [1, 2], source=["A B"]) == [f"{a} {b}" for a, b in zip(first, last, strict=True)]
+    assert not any("@" in text for text in persons("email", [1, 2], source=["ann", "bob"]))
+    assert all("://" not in text for text in persons("url", [1, 2], source=["www.x.org"]))
+
+
+def test_first_names_agree_with_the_sex() -> None:
+    n = 400
+    sex = (np.arange(n) % 2 + 1).astype(np.int8)
+    who = People(np.arange(n), 3, sex, np.zeros(n, np.int16), ("en_US",))
+    made = fitted("first_name", TEXT, pa.array(["Ann"]))
+    found = made.decode(np.zeros((n, 0), np.int32), Rows(np.arange(n), n, np.random.default_rng(0), who, np.arange(n)))
+    men, women = set(found.to_pylist()[0::2]), set(found.to_pylist()[1::2])
+    assert len(men & women) < 0.1 * len(men | women)
+
+
+def test_names_come_from_the_persons_country() -> None:
+    place = (np.arange(200) % 2).astype(np.int16)
+    who = People(np.arange(200), 3, np.zeros(200, np.int8), place, ("en_US", "pl_PL"))
+    made = fitted("last_name", TEXT, pa.array(["Ann"]))
+    found = made.decode(
+        np.zeros((200, 0), np.int32), Rows(np.arange(200), 200, np.random.default_rng(0), who, np.arange(200))
+    )
+    assert guess_locale(found.to_pylist()[0::2]) == "en_US"
+    assert guess_locale(found.to_pylist()[1::2]) == "pl_PL"
+
+
+@pytest.mark.parametrize(
+    ("country", "locale"),
+    [
+        ("DE", "de_DE"),
+        ("Germany", "de_DE"),
+        ("usa", "en_US"),
+        ("United Kingdom", "en_GB"),
+        ("FRA", "fr_FR"),
+        ("Atlantis", None),
+        (None, None),
+        ("", None),
+    ],
+)
+def test_countries_lead_to_locales(country: str | None, locale: str | None) -> None:
+    assert locale_of(country) == locale
+
+
+def test_labels_of_a_sex_are_read() -> None:
+    assert sexes(["M", "female", "Mr.", "Frau", "x", None, "1", "2"]).tolist() == [1, 2, 1, 2, 0, 0, 1, 2]
+
+
+# Telephone numbers and credentials
+
+
+def phones(region: str, form: int) -> list[str]:
+    """Valid numbers of a country."""
+    rng, example = np.random.default_rng(4), phonenumbers.example_number(region)
+    found: list[str] = []
+    while len(found) < 200:
+        national = int("".join(map(str, rng.integers(0, 10, len(str(example.national_number))))))
+        number = phonenumbers.PhoneNumber(example.country_code, national)
+        if phonenumbers.is_valid_number(number):
+            found.append(phonenumbers.format_number(number, form))
+    return found
+
+
+@pytest.mark.parametrize("form", [phonenumbers.PhoneNumberFormat.INTERNATIONAL, phonenumbers.PhoneNumberFormat.E164])
+@pytest.mark.parametrize("region", ["US", "GB", "DE", "FR", "ES", "AU", "IN", "BR"])
+def test_telephone_numbers_are_valid_where_the_sources_are_and_nobodys(region: str, form: int) -> None:
+    source = phones(region, form)
+    made = made_of("phone", source, 400)
+    assert not set(made) & set(source)
+    assert all(phonenumbers.is_valid_number(phonenumbers.parse(number, region)) for number in made)
+    assert {number[:2] for number in made} == {number[:2] for number in source}
+
+
+def test_american_numbers_ring_nowhere() -> None:
+    made = made_of("phone", phones("US", phonenumbers.PhoneNumberFormat.NATIONAL), 400)
+    assert all(number[6:11] == "555-0" and number[11] == "1" for number in made)
+
+
+def test_numbers_that_were_never_valid_keep_their_form() -> None:
+    made = made_of("phone", [f"ext. {int(i):04}" for i in numbers()])
+    assert all(pc.match_substring_regex(pa.array(made), r"^ext\. \d{4}$").to_pylist())
+
+
+def test_credentials_are_read_for_their_length_only_and_open_nothing() -> None:
+    found, _ = kind_named("credential")
+    assert found.reading == "length"
+    assert KINDS["bytes"].reading == "length"
+    assert KINDS["uuid"].reading == "presence"
+    made = replicated("credential", TEXT, pa.array([60, 60, None, 60])).to_pylist()
+    assert [None if text is None else len(text) for text in made] == [60, 60, None, 60]
+    assert len({text for text in made if text}) == 3
+
+
+def test_a_known_credential_may_stand_in_every_row() -> None:
+    made = replicated("credential", TEXT, pa.array([60, None, 60]), options={"value": "$2b$known"}).to_pylist()
+    assert made == ["$2b$known", None, "$2b$known"]

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import psycopg
 import pytest
+from conftest import Server
+from postgres_tools import rows, run, value
 
 import replica
-from replica.databases.url import DatabaseUrl
+from replica.databases.url import DatabaseUrl, database_name
+from replica.errors import IntegrityError, PlanError
 from replica.settings import Settings
 
-SETTINGS = Settings(effort=0.2, workers=1)
+SETTINGS = Settings(generator="marginal", workers=1)
 NewDatabase = Callable[..., DatabaseUrl]
 
 LONGEST = "x" * 63
+
+EXCLUSION = """
+    CREATE TABLE booking (id int PRIMARY KEY, during tsrange, EXCLUDE USING gist (during WITH &&));
+    INSERT INTO booking SELECT n, tsrange(timestamp '2024-01-01' + n * interval '1 day',
+        timestamp '2024-01-01' + n * interval '1 day' + interval '20 hours') FROM generate_series(1, 40) n;
+"""
 
 CASES = {
     "an empty table": """
@@ -36,11 +45,13 @@ CASES = {
         INSERT INTO child VALUES (1, '2020-02-29');
     """,
     "a column of nulls": """
-        CREATE TABLE t (id int PRIMARY KEY, a int, b text, c date, d jsonb, e text[], f uuid, g bytea, h inet, i bool);
+        CREATE TABLE t (id int PRIMARY KEY, a int, b text, c date, d jsonb, e text[], f uuid, g bytea, h inet,
+            i bool);
         INSERT INTO t (id) SELECT n FROM generate_series(1, 30) n;
     """,
     "constant columns": """
-        CREATE TABLE t (id int PRIMARY KEY, a int, b text, c date, d jsonb, e text[], g bytea, h inet, i bool, j time);
+        CREATE TABLE t (id int PRIMARY KEY, a int, b text, c date, d jsonb, e text[], g bytea, h inet, i bool,
+            j time);
         INSERT INTO t SELECT n, 5, 'same', '2020-01-01', '{"a": 1}', '{x,y}', '\\x01', '10.0.0.1', true, '12:00'
           FROM generate_series(1, 30) n;
     """,
@@ -58,10 +69,12 @@ CASES = {
     """,
     "names that need quotes": f"""
         CREATE SCHEMA "Ünï";
-        CREATE TABLE "Ünï"."select" ("from" int PRIMARY KEY, "Group By" text, "a""b" date, "ключ" int, "{LONGEST}" int);
+        CREATE TABLE "Ünï"."select" ("from" int PRIMARY KEY, "Group By" text, "a""b" date, "ключ" int,
+            "{LONGEST}" int);
         CREATE TABLE "Ünï"."My ""Table"" 2" ("id" int PRIMARY KEY, "Order" int REFERENCES "Ünï"."select" ("from"));
         CREATE TABLE "{LONGEST}" ("{LONGEST}" int PRIMARY KEY, "%s" text UNIQUE, "a.b" numeric, "😀" int, "{{x}}" int);
-        INSERT INTO "Ünï"."select" SELECT n, 'g' || n % 3, date '2020-01-01' + n, n % 4, n FROM generate_series(1, 30) n;
+        INSERT INTO "Ünï"."select" SELECT n, 'g' || n % 3, date '2020-01-01' + n, n % 4, n
+            FROM generate_series(1, 30) n;
         INSERT INTO "Ünï"."My ""Table"" 2" SELECT n, n FROM generate_series(1, 30) n;
         INSERT INTO "{LONGEST}" SELECT n, 'v' || n, n / 3.0, n % 3, n FROM generate_series(1, 30) n;
         ALTER TABLE "Ünï"."select" ADD CONSTRAINT "Check It" CHECK ("Group By" IN ('g0', 'g1', 'g2') AND "ключ" >= 0);
@@ -107,7 +120,8 @@ CASES = {
             PRIMARY KEY (site, plant, line, day), FOREIGN KEY (site, plant, line) REFERENCES line);
         INSERT INTO plant SELECT 's' || s, p FROM generate_series(1, 4) s, generate_series(1, 3) p;
         INSERT INTO line SELECT site, plant, l, random() FROM plant, generate_series(1, 3) l;
-        INSERT INTO shift SELECT site, plant, line, date '2024-01-01' + d, 'n' || d FROM line, generate_series(1, 4) d;
+        INSERT INTO shift SELECT site, plant, line, date '2024-01-01' + d, 'n' || d
+            FROM line, generate_series(1, 4) d;
     """,
     "generated columns": """
         CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int NOT NULL, b int,
@@ -124,7 +138,8 @@ CASES = {
     """,
     "arrays of enums": """
         CREATE TYPE colour AS ENUM ('red', 'light green', 'b"lue', 'o''range');
-        CREATE TABLE t (id int PRIMARY KEY, one colour, many colour[] NOT NULL, matrix int[][], empty text[] NOT NULL);
+        CREATE TABLE t (id int PRIMARY KEY, one colour, many colour[] NOT NULL, matrix int[][],
+            empty text[] NOT NULL);
         INSERT INTO t SELECT n, (enum_range(NULL::colour))[1 + n % 4], (enum_range(NULL::colour))[1 : n % 5],
             ARRAY[[n, 1], [2, 3]], '{}' FROM generate_series(1, 50) n;
     """,
@@ -142,7 +157,8 @@ CASES = {
         CREATE UNIQUE INDEX ON t (slot) WHERE active;
         CREATE UNIQUE INDEX ON t (slot, coalesce(deleted, '-infinity')) WHERE deleted IS NULL;
         INSERT INTO t SELECT n, 'User' || n || '@Example.com', n % 2 = 0, n,
-            CASE WHEN n % 3 = 0 THEN timestamptz '2024-01-01' + n * interval '1 day' END FROM generate_series(1, 60) n;
+            CASE WHEN n % 3 = 0 THEN timestamptz '2024-01-01' + n * interval '1 day' END
+                FROM generate_series(1, 60) n;
     """,
     "uniques that count nulls": """
         CREATE TABLE t (id int PRIMARY KEY, a int, b int, UNIQUE NULLS NOT DISTINCT (a, b));
@@ -154,17 +170,20 @@ CASES = {
         INSERT INTO t SELECT n, 100 - n, 'g' || n % 3, n / 3 FROM generate_series(1, 60) n;
     """,
     "checks between columns": """
-        CREATE TABLE t (id int PRIMARY KEY, low int, high int, kind text, reason text, start date, stop date, share float8,
+        CREATE TABLE t (id int PRIMARY KEY, low int, high int, kind text, reason text, start date, stop date,
+            share float8,
             CHECK (low < high), CHECK (start <= stop), CHECK (kind <> 'other' OR reason IS NOT NULL),
             CHECK (num_nonnulls(low, reason) >= 1), CHECK (share BETWEEN 0 AND 1));
         INSERT INTO t SELECT n, n, n + 1 + n % 5, CASE WHEN n % 4 = 0 THEN 'other' ELSE 'usual' END,
-            CASE WHEN n % 4 = 0 THEN 'because ' || n END, date '2020-01-01' + n, date '2020-01-01' + n + n % 10, n / 80.0
+            CASE WHEN n % 4 = 0 THEN 'because ' || n END, date '2020-01-01' + n, date '2020-01-01' + n + n % 10,
+                n / 80.0
           FROM generate_series(1, 80) n;
     """,
     "two hundred columns": "",
     "texts of all sorts": """
         CREATE TABLE t (id int PRIMARY KEY, a text NOT NULL, b varchar(10), c char(4), d text);
-        INSERT INTO t SELECT n, (ARRAY[E'tab\\there', E'new\\nline', E'back\\\\slash', '😀 emoji', '', ' ', '\\N', '\\.',
+        INSERT INTO t SELECT n, (ARRAY[E'tab\\there', E'new\\nline', E'back\\\\slash', '😀 emoji', '', ' ', '\\N',
+            '\\.',
             'NULL', E'\\r', 'a,b;"c"', E'\\'quote\\'', 'é', E'e\\u0301', '{}'])[1 + n % 15], repeat('é', n % 11),
             substr('abcd', 1, n % 5), repeat(chr(9731) || E'\\n', n) FROM generate_series(1, 90) n;
     """,
@@ -178,7 +197,8 @@ CASES = {
             d float8, o oid, m money);
         INSERT INTO t SELECT 9223372036854775807 - n, CASE WHEN n % 2 = 0 THEN 9223372036854775807 - n
             ELSE -9223372036854775808 + n END, CASE WHEN n % 2 = 0 THEN 32767 ELSE -32768 END,
-            (9999999999999999999999999999.0123456789 - n) * (1 - 2 * (n % 2)), 1e40 * n, 3e38, 1e308 * (1 - 2 * (n % 2)),
+            (9999999999999999999999999999.0123456789 - n) * (1 - 2 * (n % 2)), 1e40 * n, 3e38,
+                1e308 * (1 - 2 * (n % 2)),
             4294967295, '92233720368547758.07' FROM generate_series(0, 49) n;
     """,
     "infinite and special numbers": """
@@ -190,23 +210,29 @@ CASES = {
     "infinite moments and years before Christ": """
         CREATE TABLE t (id int PRIMARY KEY, day date, at timestamp, atz timestamptz, t time, tz timetz, i interval);
         INSERT INTO t SELECT n,
-            CASE n % 4 WHEN 0 THEN 'infinity' WHEN 1 THEN '-infinity' WHEN 2 THEN '0044-03-15 BC' ELSE '99999-12-31' END::date,
-            CASE n % 4 WHEN 0 THEN 'infinity' WHEN 1 THEN '-infinity' WHEN 2 THEN '4000-01-01 BC' ELSE '9999-12-31' END::timestamp,
-            CASE n % 4 WHEN 0 THEN 'infinity' WHEN 1 THEN '-infinity' WHEN 2 THEN '0044-03-15 BC' ELSE '2024-01-01' END::timestamptz,
+            CASE n % 4 WHEN 0 THEN 'infinity' WHEN 1 THEN '-infinity'
+                WHEN 2 THEN '0044-03-15 BC' ELSE '99999-12-31' END::date,
+            CASE n % 4 WHEN 0 THEN 'infinity' WHEN 1 THEN '-infinity'
+                WHEN 2 THEN '4000-01-01 BC' ELSE '9999-12-31' END::timestamp,
+            CASE n % 4 WHEN 0 THEN 'infinity' WHEN 1 THEN '-infinity'
+                WHEN 2 THEN '0044-03-15 BC' ELSE '2024-01-01' END::timestamptz,
             '24:00', '23:59:59.999999+15', (n || ' months ' || -n || ' days')::interval FROM generate_series(1, 80) n;
     """,
     "an order with infinite moments": """
         CREATE TABLE o (id int PRIMARY KEY, name text);
-        CREATE TABLE p (o int NOT NULL REFERENCES o, valid_from date NOT NULL, valid_to date, PRIMARY KEY (o, valid_from));
+        CREATE TABLE p (o int NOT NULL REFERENCES o, valid_from date NOT NULL, valid_to date, PRIMARY KEY (o,
+            valid_from));
         INSERT INTO o SELECT n, 'n' || n FROM generate_series(1, 20) n;
-        INSERT INTO p SELECT o.id, date '2020-01-01' + k * 100, CASE WHEN k = 3 THEN 'infinity' ELSE date '2020-01-01' + k * 100 + 99 END
+        INSERT INTO p SELECT o.id, date '2020-01-01' + k * 100,
+            CASE WHEN k = 3 THEN 'infinity' ELSE date '2020-01-01' + k * 100 + 99 END
           FROM o, generate_series(0, 3) k;
     """,
     "references that are null as a whole": """
         CREATE TABLE p (a int, b text, PRIMARY KEY (a, b));
         CREATE TABLE c (id int PRIMARY KEY, a int, b text, FOREIGN KEY (a, b) REFERENCES p MATCH FULL);
         INSERT INTO p SELECT n, 'b' || n % 3 FROM generate_series(1, 20) n;
-        INSERT INTO c SELECT n, CASE WHEN n % 3 > 0 THEN 1 + n % 20 END, CASE WHEN n % 3 > 0 THEN 'b' || (1 + n % 20) % 3 END
+        INSERT INTO c SELECT n, CASE WHEN n % 3 > 0 THEN 1 + n % 20 END,
+            CASE WHEN n % 3 > 0 THEN 'b' || (1 + n % 20) % 3 END
           FROM generate_series(1, 60) n;
     """,
     "references that are null in part": """
@@ -276,7 +302,8 @@ CASES = {
         INSERT INTO u SELECT n, n FROM generate_series(1, 30) n;
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''refused''; END';
         CREATE TRIGGER refuse BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION refuse();
-        CREATE TRIGGER refuse_all AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON u FOR EACH STATEMENT EXECUTE FUNCTION refuse();
+        CREATE TRIGGER refuse_all AFTER INSERT OR UPDATE OR DELETE
+            OR TRUNCATE ON u FOR EACH STATEMENT EXECUTE FUNCTION refuse();
         ALTER TABLE t ENABLE ALWAYS TRIGGER refuse;
     """,
     "a row of one megabyte": """
@@ -284,16 +311,54 @@ CASES = {
         INSERT INTO t SELECT n, decode(repeat('ab', 100), 'hex') FROM generate_series(1, 20) n;
         INSERT INTO t VALUES (21, decode(repeat('ff', 1048576), 'hex'));
     """,
-    "an exclusion constraint": """
-        CREATE TABLE booking (id int PRIMARY KEY, during tsrange, EXCLUDE USING gist (during WITH &&));
-        INSERT INTO booking SELECT n, tsrange(timestamp '2024-01-01' + n * interval '1 day',
-            timestamp '2024-01-01' + n * interval '1 day' + interval '20 hours') FROM generate_series(1, 40) n;
+    "tenants in every key": """
+        CREATE TABLE tenant (id int PRIMARY KEY, name text);
+        CREATE TABLE product (tenant int REFERENCES tenant, id int, name text, PRIMARY KEY (tenant, id));
+        CREATE TABLE purchase (tenant int REFERENCES tenant, id int, day date, PRIMARY KEY (tenant, id));
+        CREATE TABLE item (tenant int NOT NULL, purchase int, product int NOT NULL, n int,
+            PRIMARY KEY (tenant, purchase, product),
+            FOREIGN KEY (tenant, purchase) REFERENCES purchase, FOREIGN KEY (tenant, product) REFERENCES product);
+        CREATE TABLE employee (tenant int REFERENCES tenant, id int, boss int, PRIMARY KEY (tenant, id),
+            FOREIGN KEY (tenant, boss) REFERENCES employee);
+        INSERT INTO tenant SELECT n, 't' || n FROM generate_series(1, 5) n;
+        INSERT INTO product SELECT t.id, p, 'p' || p FROM tenant t, generate_series(1, 6) p;
+        INSERT INTO purchase SELECT t.id, o, date '2020-01-01' + o FROM tenant t, generate_series(1, 20) o;
+        INSERT INTO item SELECT tenant, id, p, p FROM purchase, generate_series(1, 4) p;
+        INSERT INTO employee SELECT t.id, e, nullif(e / 3, 0) FROM tenant t, generate_series(1, 20) e;
+    """,
+    "a list and a ring": """
+        CREATE TABLE list (id int PRIMARY KEY, next int UNIQUE REFERENCES list, v int);
+        CREATE TABLE ring (id int PRIMARY KEY, next int NOT NULL UNIQUE REFERENCES ring DEFERRABLE INITIALLY DEFERRED);
+        INSERT INTO list SELECT n, CASE WHEN n < 50 THEN n + 1 END, n % 4 FROM generate_series(1, 50) n;
+        INSERT INTO ring SELECT n, 1 + n % 50 FROM generate_series(1, 50) n;
+    """,
+    "references to keys that are no primary keys, of other types": """
+        CREATE TABLE u (id bigint PRIMARY KEY, email varchar(80) NOT NULL UNIQUE, code numeric UNIQUE);
+        CREATE TABLE v (id int PRIMARY KEY, email text REFERENCES u (email), u int REFERENCES u,
+            code int REFERENCES u (code));
+        INSERT INTO u SELECT n, 'user' || n || '@example.org', n * 10 FROM generate_series(1, 40) n;
+        INSERT INTO v SELECT n, 'user' || 1 + n % 40 || '@example.org', 1 + n % 40, (1 + n % 40) * 10
+          FROM generate_series(1, 90) n;
+    """,
+    "a key that is optional": """
+        CREATE TABLE a (id int PRIMARY KEY, name text);
+        CREATE TABLE b (id int PRIMARY KEY, a int UNIQUE REFERENCES a, v int);
+        INSERT INTO a SELECT n, 'n' || n FROM generate_series(1, 50) n;
+        INSERT INTO b SELECT n, CASE WHEN n <= 40 THEN n END, n % 3 FROM generate_series(1, 100) n;
+    """,
+    "facts of every day and shop": """
+        CREATE TABLE day (day date PRIMARY KEY, week int NOT NULL);
+        CREATE TABLE fact (day date REFERENCES day, shop int, amount numeric(10, 2), PRIMARY KEY (day, shop));
+        INSERT INTO day SELECT date '2023-01-01' + n, n / 7 FROM generate_series(0, 99) n;
+        INSERT INTO fact SELECT day, s, s + random() * 100 FROM day, generate_series(1, 3) s;
     """,
     "types without statistics": """
         CREATE TYPE pair AS (a int, b text);
         CREATE TABLE t (id int PRIMARY KEY, p point, b box, x xml, v tsvector, i interval, r int4range, m macaddr,
-            bits bit(8), vb varbit, c pair, j json, mr int4multirange, u uuid UNIQUE, cidr cidr, path path, lsn pg_lsn);
-        INSERT INTO t SELECT n, point(n, n), box(point(0, 0), point(n, n)), '<a/>', to_tsvector('a b'), n * interval '1 h',
+            bits bit(8), vb varbit, c pair, j json, mr int4multirange, u uuid UNIQUE, cidr cidr, path path,
+                lsn pg_lsn);
+        INSERT INTO t SELECT n, point(n, n), box(point(0, 0), point(n, n)), '<a/>', to_tsvector('a b'),
+            n * interval '1 h',
             int4range(n, n + 5), '08:00:2b:01:02:03', n::bit(8), B'101', (n, 'x')::pair, '[1, 2]', '{[1,3)}',
             gen_random_uuid(), '10.0.0.0/8', '((0,0),(1,1))', '0/1' FROM generate_series(1, 30) n;
     """,
@@ -306,11 +371,6 @@ CASES["two hundred columns"] = f"""
 """
 
 
-def rows(url: DatabaseUrl, query: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url.secret) as connection:
-        return connection.execute(query.encode()).fetchall()
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_replicates_with_every_constraint_kept(case: str, new_database: NewDatabase, target: DatabaseUrl) -> None:
     source = new_database(CASES[case])
@@ -318,3 +378,69 @@ def test_replicates_with_every_constraint_kept(case: str, new_database: NewDatab
     report = replica.evaluate(source, target)
     assert report.valid, (report.missing, report.broken)
     assert {t.table: t.synthetic_rows for t in report.tables} == {t.table: t.original_rows for t in report.tables}
+
+
+def test_a_constant_stays_and_nulls_stay_null(new_database: NewDatabase, target: DatabaseUrl) -> None:
+    replica.replicate(new_database(CASES["constant columns"]), target, SETTINGS)
+    assert len(rows(target, "SELECT DISTINCT a, b, c, d::text, e, i, j FROM t")) == 1
+    replica.replicate(new_database(CASES["a column of nulls"]), target, replace(SETTINGS, replace=True))
+    assert rows(target, "SELECT num_nonnulls(a, b, c, d, e, f, g, h, i) AS n FROM t GROUP BY n") == [(0,)]
+
+
+def test_infinite_and_special_values_are_made_too(new_database: NewDatabase, target: DatabaseUrl) -> None:
+    replica.replicate(new_database(CASES["infinite moments and years before Christ"]), target, SETTINGS)
+    kinds = "SELECT DISTINCT CASE WHEN isfinite(day) THEN extract(era FROM day)::text ELSE day::text END FROM t"
+    assert {found for (found,) in rows(target, kinds)} == {"infinity", "-infinity", "-1", "1"}
+
+
+def test_rows_without_columns_are_rows(new_database: NewDatabase, target: DatabaseUrl) -> None:
+    replica.replicate(new_database(CASES["a table without columns"]), target, SETTINGS)
+    assert value(target, "SELECT count(*) FROM nothing") == 9
+
+
+def test_a_full_bridge_stays_full(new_database: NewDatabase, target: DatabaseUrl) -> None:
+    replica.replicate(new_database(CASES["a bridge with all pairs"]), target, SETTINGS)
+    assert value(target, "SELECT count(DISTINCT (a, b)) FROM ab") == 12 * 9
+
+
+def test_a_full_bridge_cannot_take_more(new_database: NewDatabase, target: DatabaseUrl) -> None:
+    asked = replace(SETTINGS, rows={"public.ab": 12 * 9 + 1})
+    with pytest.raises(PlanError, match="each may have"):
+        replica.replicate(new_database(CASES["a bridge with all pairs"]), target, asked)
+
+
+def test_a_column_that_may_not_be_null_has_a_value_where_its_reference_is(
+    new_database: NewDatabase, target: DatabaseUrl
+) -> None:
+    replica.replicate(new_database(CASES["references that are null in part"]), target, SETTINGS)
+    assert value(target, "SELECT count(*) FROM c WHERE b IS NULL AND a IN (SELECT a FROM p)") > 5
+
+
+def test_triggers_do_not_fire_while_loading_and_are_there_afterwards(
+    new_database: NewDatabase, target: DatabaseUrl
+) -> None:
+    replica.replicate(new_database(CASES["triggers and rules that would raise"]), target, SETTINGS)
+    assert value(target, "SELECT count(*) FROM t") == 30
+    with pytest.raises(psycopg.errors.RaiseException):
+        run(target, "INSERT INTO t VALUES (1000, 1)")
+
+
+def test_materialised_views_are_refreshed_in_their_order(new_database: NewDatabase, target: DatabaseUrl) -> None:
+    replica.replicate(new_database(CASES["views"]), target, SETTINGS)
+    assert value(target, "SELECT total FROM twice") == 2 * value(target, "SELECT sum(v) FROM t WHERE v % 2 = 0")
+
+
+def test_sequences_go_on_behind_the_last_key(new_database: NewDatabase, target: DatabaseUrl) -> None:
+    replica.replicate(new_database(CASES["identity and serial keys"]), target, SETTINGS)
+    run(target, "INSERT INTO a (v) VALUES (1); INSERT INTO b (a) SELECT max(id) FROM a; INSERT INTO c (v) VALUES (1)")
+    assert rows(target, "SELECT max(id) FROM a UNION ALL SELECT max(id) FROM b") == [(1150,), (31,)]
+    assert value(target, "SELECT min(id) FROM c") == -31
+
+
+def test_an_exclusion_constraint_that_cannot_be_kept_leaves_the_target_alone(
+    new_database: NewDatabase, target: DatabaseUrl, server: Server
+) -> None:
+    source, before = new_database(EXCLUSION), server.databases()
+    with pytest.raises(IntegrityError, match="booking_during_excl"):
+        replica.replicate(source, target, SETTINGS)
+    assert server.databases() - before <= {database_name(source)}

@@ -1,5 +1,7 @@
 """Addresses are read in every form that libpq knows, and never show a secret."""
 
+# ruff: noqa: S105, S108 - passwords and folders that lead nowhere
+
 from __future__ import annotations
 
 import getpass

@@ -97,7 +97,7 @@ def _draft_table(
             },
         )
     owner = roles.owners.get(table.id)
-    learned = [c.name for c in table.columns if not is_structural(table, c) and not _is_length(sample, c.name)]
+    learned = [c.name for c in table.columns if not is_structural(sample, c) and not _is_length(sample, c.name)]
     ordering = guess_ordering(sample, owner, learned) if role != "lookup" else Ordering(None, {}, {}, {}, {}, {})
     guess = TableGuess(sample, role, ordering)
     columns: dict[str, ColumnMap] = {}

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from replica.inference.ordering import Ordering
-from replica.inference.personal import guess_personal, is_credential, words_of
+from replica.inference.personal import guess_personal, is_credential, is_of_persons, words_of
 from replica.inference.sampling import TableSample
 from replica.kinds import kind_of_type
 from replica.kinds.code import find_patterns
@@ -19,6 +19,7 @@ _CATEGORY_VALUES = 2000
 _TEXT_WORDS = 4
 _LONG_TEXT_WORDS = 6
 _ONE_WORD = 1.5
+_KEY_NULLS = 0.05
 _TSVECTOR = re.compile(r"tsvector_update_trigger\('(?P<column>[^']+)', '(?P<config>[^']+)', (?P<sources>.+)\)")
 
 Guess = tuple[ColumnMap, str | None]
@@ -38,20 +39,23 @@ class TableGuess:
         return self.role in ("subject", "private")
 
 
-def is_structural(table: Table, column: Column) -> bool:
-    """Returns True for columns that nothing is learned of, whatever their values: keys, references, computed ones."""
-    if column.generated is not None or column.name in table.reference_columns:
+def is_structural(sample: TableSample, column: Column) -> bool:
+    """Returns True for columns that nothing is learned of: keys, references, computed ones."""
+    if column.generated is not None or column.name in sample.table.reference_columns:
         return True
-    return _is_key(table, column)
+    return _is_key(sample, column)
 
 
-def _is_key(table: Table, column: Column) -> bool:
+def _is_key(sample: TableSample, column: Column) -> bool:
+    """True for what tells rows apart and nothing else; a number that many rows lack says something of the others."""
+    table = sample.table
     alone = any(
         unique.columns == (column.name,) and not unique.expressions and not unique.predicate for unique in table.uniques
     )
     primary = table.primary_key
     if column.type.family in ("integer", "uuid"):
-        return alone or column.identity is not None
+        lacking = sample.column(column.name).null_count > _KEY_NULLS * len(sample)
+        return (alone and not lacking) or column.identity is not None
     return column.type.family == "numeric" and primary is not None and primary.columns == (column.name,)
 
 
@@ -68,7 +72,7 @@ def guess_column(guess: TableGuess, column: Column, schema: Schema) -> Guess:
         return ColumnMap(kind="counter", type=column.type.name, within=within, start=start), ordering.reasons[
             column.name
         ]
-    if _is_key(table, column):
+    if _is_key(guess.sample, column):
         return _key(guess, column, schema)
     if column.name in ordering.periods:
         found = ColumnMap(kind="period_end", type=column.type.name, of=ordering.periods[column.name])
@@ -117,7 +121,7 @@ def _tsvector_sql(table: Table, column: Column) -> str | None:
 def _text(guess: TableGuess, column: Column) -> Guess:
     sample = guess.sample
     texts = sample.texts(column.name)
-    personal = guess_personal(column, texts, about_persons=guess.private)
+    personal = guess_personal(column, texts, about_persons=guess.private, are_persons=is_of_persons(sample.table))
     if personal is not None and not _is_few_valued(texts, personal[0]):
         return _as(column, personal[0]), personal[1]
     unique = any(unique.columns == (column.name,) for unique in sample.table.uniques)

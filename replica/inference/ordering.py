@@ -147,9 +147,12 @@ def _order(sample: TableSample, owner: ForeignKey, learned: Sequence[str], reaso
 
 def _may_order(sample: TableSample, column: Column) -> bool:
     values = sample.column(column.name)
-    if values.null_count > 0.01 * len(sample) or sample.distinct(column.name) < 3:
+    if values.null_count or sample.distinct(column.name) < 3:
         return False
-    return column.type.family in MOMENTS or column.type.family in ("integer", "numeric")
+    if column.type.family == "numeric":
+        numbers = np.asarray(values.cast(pa.float64()))
+        return bool((numbers == np.round(numbers)).all())
+    return column.type.family in MOMENTS or column.type.family == "integer"
 
 
 def _in_key_with(table: Table, owner: ForeignKey, name: str) -> bool:

@@ -9,18 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from replica.inference.personal import STRONG, guess_personal, words_of
+from replica.inference.personal import STRONG, guess_personal, is_named, is_of_persons, words_of
 from replica.inference.sampling import TableSample
 from replica.schema.graph import descendants, paths_to
 from replica.schema.model import ForeignKey, Schema, Table
 from replica.schema.schema_map import Role
 
-# Words for persons and for organisations, in the singular.
-_PERSON_WORDS = frozenset(
-    {"person", "people", "customer", "client", "user", "member", "patient", "student", "employee", "staff", "worker"}
-    | {"contact", "citizen", "resident", "subscriber", "guest", "passenger", "driver", "player", "visitor", "donor"}
-    | {"borrower", "applicant", "candidate", "tenant"}
-)
+# Words for organisations, in the singular.
 _ORGANISATION_WORDS = frozenset(
     {"supplier", "vendor", "company", "organisation", "organization", "store", "shop", "branch", "shipper", "publisher"}
     | {"manufacturer", "agency", "partner", "school", "hospital", "bank"}
@@ -95,7 +90,8 @@ def _strong_columns(sample: TableSample) -> list[str]:
     for column in sample.table.columns:
         if column.type.family != "text" or not pa.types.is_string(sample.data.schema.field(column.name).type):
             continue
-        guess = guess_personal(column, sample.texts(column.name)[:500], about_persons=True)
+        are_persons = is_of_persons(sample.table)
+        guess = guess_personal(column, sample.texts(column.name)[:500], about_persons=True, are_persons=are_persons)
         if guess and guess[0] in STRONG and guess[0] not in ("username",):
             found.append(column.name)
     return found
@@ -103,7 +99,7 @@ def _strong_columns(sample: TableSample) -> list[str]:
 
 def _person_score(sample: TableSample, strong: list[str]) -> float:
     """How much a table is one of persons: signs in its columns, and its name."""
-    named = _is_named(sample.table, _PERSON_WORDS)
+    named = is_of_persons(sample.table)
     kinds = {words_of(column) for column in strong}
     has_name = any("name" in kind or kind in ("contact", "vorname", "nachname") for kind in kinds)
     if has_name or len(strong) >= 2:
@@ -111,12 +107,6 @@ def _person_score(sample: TableSample, strong: list[str]) -> float:
     if named and sample.table.primary_key is not None:
         return 1 + len(strong)
     return 1.0 if strong else 0.0
-
-
-def _is_named(table: Table, words: frozenset[str]) -> bool:
-    """True where the last word of a table's name, in the singular, is one of some words."""
-    last = words_of(table.name).split("_")[-1]
-    return last in words or last.removesuffix("s") in words or last.removesuffix("ies") + "y" in words
 
 
 def _choose_subject(persons: Mapping[str, float], samples: Samples) -> str | None:
@@ -177,9 +167,7 @@ def _is_nearly_own(sample: TableSample, key: ForeignKey, parent: TableSample) ->
 def _is_organisation(table: Table, score: float) -> bool:
     """A table with a telephone number and perhaps a contact, whose name says that it is about something else."""
     has_company = any(words_of(column.name) in ("company", "company_name") for column in table.columns)
-    return (
-        _is_named(table, _ORGANISATION_WORDS) or score <= 1.0 or (has_company and not _is_named(table, _PERSON_WORDS))
-    )
+    return is_named(table, _ORGANISATION_WORDS) or score <= 1.0 or (has_company and not is_of_persons(table))
 
 
 def _is_lookup(sample: TableSample, schema: Schema, samples: Samples) -> bool:

@@ -124,8 +124,13 @@ class CodeKind:
         """See :meth:`replica.kinds.base.Kind.decode`."""
         null = self.nulls & (codes[:, 0] == len(self.patterns))
         which = np.minimum(codes[:, 0], len(self.patterns) - 1)
-        make = unique_values if self.unique else random_values
-        texts = make(self.patterns, which, rows)
+        if self.unique:
+            return masked(pa.array(unique_values(self.patterns, which, rows), pa.string()), null)
+        texts = np.full(len(rows), "", dtype=object)
+        for place, pattern in enumerate(self.patterns):
+            here = np.flatnonzero(which == place)
+            if len(here):
+                texts[here] = random_values(pattern, len(here), rows.rng)
         return masked(pa.array(texts, pa.string()), null)
 
 
@@ -215,14 +220,9 @@ def _is_mark(column: tuple[str, ...]) -> bool:
     return len(set(column)) == 1 and not column[0].isalnum()
 
 
-def random_values(patterns: tuple[Pattern, ...], which: npt.NDArray[np.int32], rows: Rows) -> list[str]:
-    """Draws a value of each row's pattern."""
-    texts = np.full(len(rows), "", dtype=object)
-    for i, pattern in enumerate(patterns):
-        here = np.flatnonzero(which == i)
-        if len(here):
-            texts[here] = _spell(pattern, rows.rng.random((len(here), len(pattern.slots))))
-    return list(texts)
+def random_values(pattern: Pattern, n: int, rng: np.random.Generator) -> list[str]:
+    """Draws values of a pattern."""
+    return _spell(pattern, rng.random((n, len(pattern.slots))))
 
 
 def _spell(pattern: Pattern, places: npt.NDArray[np.float64]) -> list[str]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
+import phonenumbers
 import pyarrow as pa
 
 from replica.databases.base import Reading
 from replica.kinds.base import Codes, ColumnData, Rows, Span, masked
-from replica.kinds.code import CodeKind
+from replica.kinds.code import CodeKind, Pattern, random_values
 from replica.kinds.identifiers import absent, null_share, presence_codes
 from replica.schema.model import Column
 
@@ -18,22 +19,32 @@ from replica.schema.model import Column
 _FICTIONAL = {
     "1": ("xxx55501xx",),
     "33": ("19900xxxx", "63998xxxx"),
-    "44": ("7700900xxx", "1632960xxx"),
+    "44": ("2079460xxx",),
     "49": ("3023125xxx", "17139200xxx"),
     "61": ("491570xxx",),
     "353": ("209100xxx",),
 }
+
+# Countries whose way of dialling numbers without a calling code may follow, the likeliest first.
+_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "BR", "IN", "AU", "CH", "AT", "BE", "IE", "SE", "PT", "DK")
+_SAMPLE, _VALID = 200, 0.9
+# Numbers of each pattern that are tried; the valid ones lend their first digits to all.
+_TRIED, _LAST_DIGITS = 1024, 2
 
 
 @dataclass(frozen=True)
 class PhoneKind:
     """Telephone numbers written as the source writes them, with digits of ranges set aside for fiction.
 
+    Where the source's numbers are valid, as their country deals them out, the made-up ones are too.
+
     Attributes:
         codes: the patterns of the numbers.
+        region: the country where numbers without a calling code are valid; None where many are not valid anywhere.
     """
 
     codes: CodeKind
+    region: str | None
 
     reading: ClassVar[Reading] = "value"
 
@@ -47,7 +58,8 @@ class PhoneKind:
         """See :meth:`replica.kinds.base.Kind.fit`. Option: ``unique``, whether values must differ."""
         codes = CodeKind.fit(data, rng)
         # Some numbers pass for card numbers by chance; a telephone number has no check digit.
-        return cls(replace(codes, patterns=tuple(replace(pattern, check=None) for pattern in codes.patterns)))
+        codes = replace(codes, patterns=tuple(replace(pattern, check=None) for pattern in codes.patterns))
+        return cls(codes, _region(data.values.drop_null()[:_SAMPLE].to_pylist()))
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -60,11 +72,45 @@ class PhoneKind:
 
     def decode(self, codes: Codes, rows: Rows) -> pa.Array:
         """See :meth:`replica.kinds.base.Kind.decode`."""
-        numbers = self.codes.decode(codes, rows)
         if self.codes.unique:
             # The free ranges are too small for every row to get a number of its own.
-            return numbers
-        return pa.array([None if number is None else fictional(number) for number in numbers.to_pylist()], pa.string())
+            return self.codes.decode(codes, rows)
+        numbers = np.full(len(codes), None, dtype=object)
+        for place, pattern in enumerate(self.codes.patterns):
+            here = np.flatnonzero(codes[:, 0] == place)
+            if len(here):
+                numbers[here] = self._numbers(pattern, len(here), rows.rng)
+        return pa.array(numbers, pa.string())
+
+    def _numbers(self, pattern: Pattern, n: int, rng: np.random.Generator) -> list[str]:
+        """Draws numbers of a pattern: the first digits of a valid one, and any last digits."""
+        tried = [fictional(number) for number in random_values(pattern, min(n, _TRIED), rng)]
+        valid = [number for number in tried if self.region is None or _is_valid(number, self.region)] or tried
+        chosen, last = rng.integers(0, len(valid), n), rng.integers(0, 10, (n, _LAST_DIGITS))
+        return [_ending(valid[i], digits) for i, digits in zip(chosen.tolist(), last.astype(str).tolist(), strict=True)]
+
+
+def _region(numbers: list[str]) -> str | None:
+    """The first country in which nearly all numbers are valid."""
+    for region in _REGIONS:
+        if numbers and sum(_is_valid(number, region) for number in numbers) >= _VALID * len(numbers):
+            return region
+    return None
+
+
+def _is_valid(number: str, region: str) -> bool:
+    try:
+        return bool(phonenumbers.is_valid_number(phonenumbers.parse(number, region)))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def _ending(number: str, digits: list[str]) -> str:
+    """The number with other last digits, its form kept."""
+    letters = list(number)
+    for place in [i for i, letter in enumerate(letters) if letter.isdigit()][-len(digits) :]:
+        letters[place] = digits[place % len(digits)]
+    return "".join(letters)
 
 
 def fictional(number: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import zlib
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -203,9 +204,13 @@ class NetworkKind:
 
     def decode(self, codes: Codes, rows: Rows) -> pa.Array:
         """See :meth:`replica.kinds.base.Kind.decode`."""
-        words = scramble(rows.ordinals.astype(np.uint64), int(rows.rng.integers(0, 2**62))).tolist()
-        six = (rows.rng.random(len(rows)) < self.version_6).tolist()
-        values = [self._address(word, is_six) for word, is_six in zip(words, six, strict=True)]
+        six = rows.rng.random(len(rows)) < self.version_6
+        words = scramble(rows.ordinals.astype(np.uint64), int(rows.rng.integers(0, 2**62)))
+        # The short addresses count through all there are, so that different rows get different ones.
+        key = (rows.people.salt + zlib.crc32(self.name.encode())) % 2**24
+        counted = (rows.ordinals * (2 * key + 1) + key) & 0xFFFFFF
+        words = np.where(six | self.base.startswith("macaddr"), words, counted.astype(np.uint64))
+        values = [self._address(word, is_six) for word, is_six in zip(words.tolist(), six.tolist(), strict=True)]
         return masked(pa.array(values, pa.string()), absent(codes, self.nulls, len(rows)))
 
     def _address(self, word: int, is_six: bool) -> str:

@@ -36,6 +36,7 @@ _REFERENCE_LEVELS = 2
 _MAX_DEPTH = 32
 _FEWEST_APART = 10
 _MOMENTS = frozenset({"date", "timestamp", "timestamptz"})
+_FIRST_DAY, _LAST_DAY = np.array(["0001-01-01", "9999-12-31"], "datetime64[D]").astype(np.int64).tolist()
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def _encode_columns(plan: Plan, draft: _Draft, seed: int) -> None:
         if column.name == draft.plan.order and _orders(draft):
             continue
         base = column.map.after or column.map.near
-        if base is not None and _is_learned_moment(draft.plan, base):
+        if base is not None and _can_count_from(draft, column, base):
             _encode_relative(plan, draft, column, base)
             continue
         kind, options = kind_named(column.kind or "")
@@ -228,16 +229,29 @@ def _fit_copy(draft: _Draft, column: ColumnPlan, seed: int) -> Kind:
     return LabelKind.fit(ColumnData(column.column, values), rng)
 
 
-def _is_learned_moment(table: TablePlan, name: str) -> bool:
-    """True for a moment that is there before the columns counted from it are."""
-    column = next((found for found in table.columns if found.name == name), None)
-    return column is not None and column.producer == "kind" and column.column.type.family in _MOMENTS
+def _can_count_from(draft: _Draft, column: ColumnPlan, name: str) -> bool:
+    """True where a moment is there before the column counted from it is, and neither is ever infinite."""
+    base = next((found for found in draft.plan.columns if found.name == name), None)
+    if base is None or base.producer != "kind" or base.column.type.family not in _MOMENTS:
+        return False
+    return _is_finite(draft, base) and _is_finite(draft, column)
+
+
+def _is_finite(draft: _Draft, column: ColumnPlan) -> bool:
+    """True where all moments of a column lie in years that every calendar knows; numbers always do."""
+    family, values = column.column.type.family, draft.source.column(column.name)
+    if family not in _MOMENTS:
+        return True
+    days = in_units(order_numbers(values), family, "date")[~is_null(values)]
+    return bool(((days >= _FIRST_DAY) & (days <= _LAST_DAY)).all())
 
 
 def _orders(draft: _Draft) -> bool:
-    """True where the column that is to order the rows of one owner has a value in every row."""
-    order = draft.plan.order
-    return order is not None and len(draft.source) > 0 and not is_null(draft.source.column(order)).any()
+    """True where the column that is to order the rows of one owner has a finite value in every row."""
+    order = next((found for found in draft.plan.columns if found.name == draft.plan.order), None)
+    if order is None or not len(draft.source):
+        return False
+    return not is_null(draft.source.column(order.name)).any() and _is_finite(draft, order)
 
 
 def _encode_relative(plan: Plan, draft: _Draft, column: ColumnPlan, base: str) -> None:
@@ -358,7 +372,7 @@ def _encode_period_end(plan: Plan, draft: _Draft, column: ColumnPlan, starts: In
 def _encode_reference(draft: _Draft, reference: ReferencePlan, drafts: dict[str, _Draft], seed: int) -> None:
     """Learns which rows a reference points to: each row of a kept parent, or clusters of its rows."""
     key, source = reference.key, draft.source
-    if copies_reference(draft.kept, drafts[key.parent].kept) or (
+    if is_copied(draft.plan, key, draft.kept, drafts[key.parent].kept) or (
         reference.implied_by and _always_implied(draft, reference)
     ):
         return
@@ -395,9 +409,12 @@ def _encode_reference(draft: _Draft, reference: ReferencePlan, drafts: dict[str,
     draft.parts["reference", key.id] = (code.spans, codes)
 
 
-def copies_reference(child_kept: bool, parent_kept: bool) -> bool:
-    """True for a reference from a row that is kept to one that is kept: it stays as it is."""
-    return child_kept and parent_kept
+def is_copied(table: TablePlan, key: ForeignKey, child_kept: bool, parent_kept: bool) -> bool:
+    """True for a reference of kept rows that stays as it is: to rows that are kept, or within a key that is copied."""
+    own = {column.name for column in table.columns if column.producer != "reference"}
+    keys = [set(found.unique.columns) for found in table.uniques]
+    in_copied_key = table.role == "lookup" and any(columns & own and columns & set(key.columns) for columns in keys)
+    return child_kept and (parent_kept or in_copied_key)
 
 
 def _always_implied(draft: _Draft, reference: ReferencePlan) -> bool:
@@ -435,14 +452,14 @@ def _cluster_parents(
     """Clusters a parent's rows by what points to them, whose those are, and what they are themselves."""
     n = len(parent.source)
     counts = parent.source.fan_outs[key.id]
-    members = draft.members(draft.source.parents[key.id], "attribute", "order", "calendar", "reference")
+    members = draft.members(draft.source.parents[key.id], "attribute", "order", "calendar")
     features = [summarize(members, n)]
     owner = draft.plan.owner
     if owner is not None and len(drafts[owner.parent].source):
         above = drafts[owner.parent].members(np.zeros(0, np.int64), "attribute")
         codes = above.codes[np.maximum(draft.source.owner, 0)]
         features.append(summarize(Members(codes, above.spans, draft.source.parents[key.id]), n))
-    own = parent.members(np.arange(n), "attribute", "order", "calendar", "reference")
+    own = parent.members(np.arange(n), "attribute", "order", "calendar")
     features.append(summarize(own, n))
     return fit_family(key.id, np.concatenate(features, axis=1), counts, rng, levels=_REFERENCE_LEVELS)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import adbc_driver_manager
 import psycopg
-from psycopg import pq
+from psycopg import conninfo, pq
 
 from replica.databases.url import DatabaseUrl
 from replica.errors import (
@@ -44,6 +44,13 @@ _BY_CLASS: dict[str, type[ReplicaError]] = {
 }
 
 
+def address(url: DatabaseUrl) -> str:
+    """Returns what every session is opened with, by psycopg and by ADBC alike."""
+    return conninfo.make_conninfo(
+        url.secret, application_name=APPLICATION, connect_timeout=CONNECT_TIMEOUT_S, client_encoding="utf8"
+    )
+
+
 def connect(url: DatabaseUrl, *, autocommit: bool = False) -> psycopg.Connection[tuple[object, ...]]:
     """Opens a session.
 
@@ -52,13 +59,7 @@ def connect(url: DatabaseUrl, *, autocommit: bool = False) -> psycopg.Connection
         AuthenticationError: the server refuses the user, the password or the database.
     """
     try:
-        return psycopg.connect(
-            url.secret,
-            autocommit=autocommit,
-            application_name=APPLICATION,
-            connect_timeout=CONNECT_TIMEOUT_S,
-            client_encoding="utf8",
-        )
+        return psycopg.connect(address(url), autocommit=autocommit)
     except psycopg.OperationalError as error:
         raise _refusal(url, error) from None
 
@@ -66,8 +67,7 @@ def connect(url: DatabaseUrl, *, autocommit: bool = False) -> psycopg.Connection
 def _refusal(url: DatabaseUrl, error: psycopg.OperationalError) -> DatabaseError:
     """Tells a server that is not there from one that says no."""
     reason = _last_clause(str(error))
-    secret = f"{url.secret} connect_timeout={CONNECT_TIMEOUT_S}".encode()
-    if pq.PGconn.ping(secret) == pq.Ping.NO_RESPONSE:
+    if pq.PGconn.ping(address(url).encode()) == pq.Ping.NO_RESPONSE:
         return UnreachableError(f"no server answers at {url}: {reason}; check host, port and network")
     return AuthenticationError(f"{url} refused the connection: {reason}; check user, password and database")
 

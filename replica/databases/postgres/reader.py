@@ -12,23 +12,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from replica.databases.base import Ddl, FamilySample, Reading
-from replica.databases.postgres.connection import connect, reported
+from replica.databases.postgres.connection import address, connect, reported
 from replica.databases.postgres.ddl import choose_tool, dump_section
+from replica.databases.postgres.types import EPOCH_DAYS, EPOCH_US
 from replica.databases.url import DatabaseUrl
 from replica.schema.model import Column, ForeignKey, Table
 
 STATEMENT_TIMEOUT_MS = 60 * 60 * 1000
 """A read that takes longer than an hour is a mistake; sampling keeps reads of large tables short."""
 
+# A share of the pages of a small table may be none at all; and to look at every row of it costs little.
+_MOST_SCANNED_ROWS = 2_000_000
+
 _NATIVE = frozenset({"boolean", "integer", "float", "date", "timestamp", "timestamptz", "time", "bytes"})
-_AS_NUMBER = {"numeric": "{}::float8", "money": "{}::numeric::float8"}
+_AS_NUMBER = {
+    # Numbers outside of what a float8 can hold would stop the reading: they come as the nearest that it can.
+    "numeric": "CASE WHEN abs({0}) BETWEEN 1e-300 AND 1e300 OR {0}::text IN ('NaN', 'Infinity', '-Infinity')"
+    " THEN {0}::float8 WHEN abs({0}) > 1 THEN sign({0})::float8 * 1e300 WHEN {0} IS NOT NULL THEN 0 END",
+    "money": "{}::numeric::float8",
+}
 
 # ADBC shifts PostgreSQL's epoch without looking for infinity, so it arrives wrapped around.
-_EPOCH_DAYS = 10957
-_EPOCH_US = _EPOCH_DAYS * 86_400_000_000
 _INT32_MAX, _INT64_MAX = 2**31 - 1, 2**63 - 1
-_WRAPPED_DAYS = {_INT32_MAX + _EPOCH_DAYS - 2**32: _INT32_MAX, -(2**31) + _EPOCH_DAYS: -(2**31)}
-_WRAPPED_US = {_INT64_MAX + _EPOCH_US - 2**64: _INT64_MAX, -(2**63) + _EPOCH_US: -(2**63)}
+_WRAPPED_DAYS = {_INT32_MAX + EPOCH_DAYS - 2**32: _INT32_MAX, -(2**31) + EPOCH_DAYS: -(2**31)}
+_WRAPPED_US = {_INT64_MAX + EPOCH_US - 2**64: _INT64_MAX, -(2**63) + EPOCH_US: -(2**63)}
 
 
 @contextmanager
@@ -44,7 +51,7 @@ def open_snapshot(url: DatabaseUrl) -> Iterator[PostgresSnapshot]:
 
 
 def _reader(url: DatabaseUrl, snapshot: str) -> Any:
-    connection = adbc.connect(url.secret, autocommit=False)
+    connection = adbc.connect(address(url), autocommit=False)
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
@@ -55,7 +62,7 @@ def _reader(url: DatabaseUrl, snapshot: str) -> Any:
         cursor.execute("SET LOCAL datestyle = 'ISO, YMD'")
         cursor.execute("SET LOCAL intervalstyle = 'postgres'")
         cursor.execute("SET LOCAL timezone = 'UTC'")
-        cursor.execute("SET LOCAL application_name = 'replica'")
+        cursor.execute("SET LOCAL lc_monetary = 'C'")
     return connection
 
 
@@ -139,14 +146,15 @@ def _only(table: Table) -> str:
 
 
 def _scatter(table: Table, limit: int | None) -> str:
-    """Takes pages from all over a table that is larger than what is wanted of it.
+    """Takes rows from all over a table that is larger than what is wanted of it; whole pages where it is very large.
 
     The share is what the limit asks for and no more: a limit on top of a larger share would prefer the first pages.
     """
     if limit is None or table.row_estimate <= limit or table.kind == "foreign":
         return ""
+    method = "SYSTEM" if table.row_estimate > _MOST_SCANNED_ROWS else "BERNOULLI"
     percent = min(100.0, 100.0 * limit / table.row_estimate)
-    return f" TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE (0)"
+    return f" TABLESAMPLE {method} ({percent:.6f}) REPEATABLE (0)"
 
 
 def _expression(column: Column, reading: Reading) -> str:
@@ -212,8 +220,14 @@ def _canonical(values: pa.ChunkedArray, column: Column, reading: Reading) -> pa.
 
 
 def _unwrap(array: pa.Array, plain: pa.DataType, wrapped: Mapping[int, int]) -> pa.Array:
-    """Puts infinity back at the ends of the range, where kinds look for it."""
+    """Puts infinity back at the ends of the range, where kinds look for it.
+
+    A moment so late that Arrow cannot count to it has wrapped around too, and becomes the last that it can.
+    """
     numbers = array.view(plain)
+    past = pc.less(numbers, pa.scalar(min(wrapped), plain))
+    if pc.any(past).as_py():
+        numbers = pc.if_else(past, pa.scalar(max(wrapped.values()) - 1, plain), numbers)
     for wrong, right in wrapped.items():
         hits = pc.equal(numbers, pa.scalar(wrong, plain))
         if pc.any(hits).as_py():

@@ -27,7 +27,7 @@ import pyarrow as pa
 from psycopg import sql
 
 from replica.databases.base import Ddl, Statement
-from replica.databases.postgres.connection import connect, reported
+from replica.databases.postgres.connection import address, connect, reported
 from replica.databases.postgres.ddl import SESSION_SQL
 from replica.databases.postgres.writer import binary_form, copy_binary, copy_csv
 from replica.databases.url import DatabaseUrl, database_name, with_database
@@ -298,7 +298,7 @@ class SideBySide(_Building):
             return 0
         whole = _chain(first, batches)
         if all(binary_form(table.by_name[name], first.schema.field(name).type) for name in columns):
-            return copy_binary(self._url.secret, table, columns, first.schema, whole)
+            return copy_binary(address(self._url), table, columns, first.schema, whole)
         return copy_csv(self.connection, table, columns, whole)
 
     def publish(self) -> None:

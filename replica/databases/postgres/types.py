@@ -44,6 +44,12 @@ FAMILIES: dict[str, Family] = {
 }
 """The family of each base type; what is missing here is ``other``."""
 
+EPOCH_DAYS = 10957
+"""Days from 1970, where Arrow counts from, to 2000, where PostgreSQL does."""
+
+EPOCH_US = EPOCH_DAYS * 86_400_000_000
+"""The same in microseconds."""
+
 TYPES_SQL = """
 SELECT t.oid, t.typname AS name, n.nspname AS schema, t.typtype AS kind, t.typcategory AS category,
        t.typelem AS element, t.typbasetype AS base, t.typtypmod AS typmod, t.typnotnull AS not_null,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import adbc_driver_postgresql.dbapi as adbc
 import numpy as np
@@ -15,11 +15,13 @@ import pyarrow.csv
 from psycopg import sql
 
 from replica.databases.postgres.connection import reported
+from replica.databases.postgres.types import EPOCH_DAYS, EPOCH_US
 from replica.errors import LoadError
 from replica.schema.model import Column, Table
 
 Convert = Callable[[pa.Array], pa.Array]
 
+_MIDNIGHT_US = 86_400_000_000
 _CSV_OPTIONS = pyarrow.csv.WriteOptions(include_header=False)
 
 
@@ -34,6 +36,22 @@ def _same(values: pa.Array) -> pa.Array:
 def _versioned_json(values: pa.Array) -> pa.Array:
     """The binary form of jsonb is its text behind a version byte."""
     return pc.binary_join_element_wise(pa.scalar(b"\x01", pa.binary()), values.cast(pa.binary()), b"")
+
+
+def _since_2000(plain: pa.DataType, epoch: int) -> Convert:
+    """The binary form of moments counts from 2000; the ends of the range stay, since they are infinite there too.
+
+    The driver would do the same for Arrow's own types of moments, but refuses the infinite ones.
+    """
+    ends = np.iinfo(plain.to_pandas_dtype())
+    infinite = pa.array([ends.min, ends.max], plain)
+
+    def convert(values: pa.Array) -> pa.Array:
+        numbers = values.cast(plain)
+        moved = pc.subtract(numbers, pa.scalar(epoch, plain))
+        return pc.if_else(pc.is_in(numbers, infinite), numbers, moved)
+
+    return convert
 
 
 # (base type, Arrow type) -> what ADBC must be given so that the server reads exactly that type.
@@ -53,10 +71,10 @@ _BINARY: dict[tuple[str, pa.DataType], Convert] = {
     ("jsonb", pa.string()): _versioned_json,
     ("bytea", pa.binary()): _same,
     ("uuid", pa.binary(16)): _cast(pa.binary()),
-    ("date", pa.date32()): _same,
+    ("date", pa.date32()): _since_2000(pa.int32(), EPOCH_DAYS),
     ("time", pa.time64("us")): _same,
-    ("timestamp", pa.timestamp("us")): _same,
-    ("timestamptz", pa.timestamp("us")): _cast(pa.timestamp("us", "UTC")),
+    ("timestamp", pa.timestamp("us")): _since_2000(pa.int64(), EPOCH_US),
+    ("timestamptz", pa.timestamp("us")): _since_2000(pa.int64(), EPOCH_US),
     ("interval", pa.month_day_nano_interval()): _same,
 }
 
@@ -126,9 +144,17 @@ def copy_csv(
         cursor.copy(command) as copy,
     ):
         for batch in batches:
-            copy.write(csv_bytes(batch, columns))
+            copy.write(csv_bytes(_with_plain_money(batch, table), columns))
             written += batch.num_rows
     return written
+
+
+def _with_plain_money(batch: pa.RecordBatch, table: Table) -> pa.RecordBatch:
+    """The type "money" takes no exponents."""
+    for i, field in enumerate(batch.schema):
+        if table.by_name[field.name].type.family == "money" and pa.types.is_floating(field.type):
+            batch = batch.set_column(i, field.name, batch.column(i).cast(pa.decimal128(38, 4)))
+    return batch
 
 
 def csv_bytes(batch: pa.RecordBatch, columns: Sequence[str]) -> memoryview:
@@ -141,6 +167,12 @@ def csv_bytes(batch: pa.RecordBatch, columns: Sequence[str]) -> memoryview:
 
 def _printable(values: pa.Array) -> pa.Array:
     kind = values.type
+    if pa.types.is_date32(kind):
+        return _moment_texts(values, pa.int32(), "D")
+    if pa.types.is_timestamp(kind):
+        return _moment_texts(values, pa.int64(), "us")
+    if pa.types.is_time64(kind):
+        return _clock_texts(values)
     if pa.types.is_fixed_size_binary(kind):
         return uuid_text(values)
     if pa.types.is_binary(kind):
@@ -150,6 +182,36 @@ def _printable(values: pa.Array) -> pa.Array:
     if pa.types.is_null(kind):
         return values.cast(pa.string())
     return values
+
+
+def _moment_texts(values: pa.Array, plain: pa.DataType, unit: Literal["D", "us"]) -> pa.Array:
+    """Prints moments; Arrow does not print infinite ones, nor years but of four digits, as the server does."""
+    numbers = values.cast(plain)
+    first, end = (int(np.datetime64(day, unit).astype(np.int64)) for day in ("0001-01-01", "10000-01-01"))
+    odd = pc.fill_null(pc.or_(pc.less(numbers, first), pc.greater_equal(numbers, end)), False)
+    if not pc.any(odd).as_py():
+        return values
+    ends = np.iinfo(plain.to_pandas_dtype())
+    named = {ends.min: "-infinity", ends.max: "infinity"}
+    texts = [named.get(n) or _odd_moment(n, unit) for n in numbers.filter(odd).to_pylist()]
+    usual = pc.if_else(odd, pa.scalar(0, plain), numbers).cast(values.type).cast(pa.string())
+    return pc.replace_with_mask(usual, odd, pa.array(texts, pa.string()))
+
+
+def _odd_moment(number: int, unit: Literal["D", "us"]) -> str:
+    """Prints a moment whose year does not have four digits; year 0 is the year 1 before Christ."""
+    text = str(np.datetime64(number, unit))
+    year, month, rest = text.rsplit("-", 2)
+    return f"{1 - int(year):04d}-{month}-{rest} BC" if int(year) < 1 else text
+
+
+def _clock_texts(values: pa.Array) -> pa.Array:
+    """Prints the end of a day as such; Arrow knows only its beginning."""
+    midnight = pc.fill_null(pc.equal(values.cast(pa.int64()), _MIDNIGHT_US), False)
+    if not pc.any(midnight).as_py():
+        return values
+    usual = pc.if_else(midnight, pa.scalar(0, values.type), values).cast(pa.string())
+    return pc.if_else(midnight, "24:00:00", usual)
 
 
 def _interval_text(value: Any) -> str:
