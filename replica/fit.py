@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -152,7 +153,7 @@ def _fit_all(jobs: list[_Job], processes: int, total: int) -> Iterator[tuple[str
 @contextmanager
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that end at once when the run is interrupted, instead of finishing what they do."""
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_leave_signals_to_the_parent)
     try:
         yield pool
     except BaseException:
@@ -161,6 +162,11 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
+
+
+def _leave_signals_to_the_parent() -> None:
+    """Ctrl-C reaches every process of a terminal; the parent ends its workers, and they need not say anything."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def fit_job(job: _Job) -> TableGenerator:

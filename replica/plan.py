@@ -371,7 +371,6 @@ def _needed(schema: Schema, names: Iterable[str]) -> set[str]:
         name = left.pop()
         if name not in wanted:
             wanted.add(name)
-            left += schema.by_id[name].inherits if schema.by_id[name].kind == "partition" else ()
             left += [key.parent for key in schema.by_id[name].foreign_keys if not _may_be_null(schema, key)]
     return wanted
 
@@ -386,17 +385,25 @@ def _spread(schema: Schema, skipped: dict[str, str], notes: list[str]) -> None:
     while changed:
         changed = False
         for key in schema.foreign_keys:
-            if key.parent in skipped and key.child not in skipped and schema.by_id[key.parent].kind != "partition":
-                if _may_be_null(schema, key):
-                    continue
-                skipped[key.child] = f"it needs {key.parent}, which gets no rows"
-                notes.append(f"{key.child} gets no rows, since it cannot do without {key.parent}")
+            if key.parent in skipped and key.child not in skipped and not _may_be_null(schema, key):
+                skipped[key.child] = f"it needs {key.parent}, {_lack(schema, key.parent)}"
+                notes.append(
+                    f"{key.child} gets no rows, since it cannot do without {key.parent}, {_lack(schema, key.parent)}"
+                )
                 changed = True
     notes += [
-        f"{key.child}{column_list(key.columns)} is null in every row, since {key.parent} gets none"
+        f"{key.child}{column_list(key.columns)} is null in every row, since it points to {key.parent},"
+        f" {_lack(schema, key.parent)}"
         for key in schema.foreign_keys
-        if key.parent in skipped and key.child not in skipped and schema.by_id[key.parent].kind != "partition"
+        if key.parent in skipped and key.child not in skipped
     ]
+
+
+def _lack(schema: Schema, parent: str) -> str:
+    """Why no row of a table can be pointed to."""
+    if schema.by_id[parent].kind == "partition":
+        return "a partition: rows are chosen from whole tables only"
+    return "which gets no rows"
 
 
 def _owner(table: Table, table_map: TableMap, skipped: Mapping[str, str]) -> ForeignKey | None:
@@ -438,6 +445,7 @@ def _plan_table(table: Table, around: _Surroundings) -> TablePlan:
     if generator not in GENERATORS:
         raise UnknownNameError(f"generator of {table.id}", generator, GENERATORS)
     _check_order(table, table_map, columns)
+    _check_bases(table, columns)
     if table_map.locale is not None:
         _require_columns(table, [table_map.locale], f"schema map: {table.id}: locale")
     order = table_map.order if owner is not None else None
@@ -465,7 +473,7 @@ def _as_owned(found: ColumnMap, table_map: TableMap, owner: ForeignKey | None) -
 
 
 def _check_order(table: Table, table_map: TableMap, columns: tuple[ColumnPlan, ...]) -> None:
-    """Refuses an order that rows cannot be made in, periods that do not follow it, and columns made of each other."""
+    """Refuses an order that rows cannot be made in, and periods that do not follow it."""
     where, order = f"schema map: {table.id}", table_map.order
     if order is not None:
         _require_columns(table, [order], f"{where}: order")
@@ -480,6 +488,19 @@ def _check_order(table: Table, table_map: TableMap, columns: tuple[ColumnPlan, .
             raise PlanError(
                 f"{where}.{quote_name(column.name)}: a period_end follows the order of an owner's rows: give the table"
                 " an owner, and its order as `of`"
+            )
+
+
+def _check_bases(table: Table, columns: tuple[ColumnPlan, ...]) -> None:
+    """Refuses columns that are made of what is not there yet, or of each other."""
+    where = f"schema map: {table.id}"
+    own = {column.name for column in columns if column.producer == "kind"}
+    for column in columns:
+        base = column.map.after or column.map.near
+        if column.producer == "kind" and base is not None and base not in own:
+            raise PlanError(
+                f"{where}.{quote_name(column.name)}: `after` and `near` are for moments of the row's own, but"
+                f" {quote_name(base)} follows from other rows or columns: take it away"
             )
     bases = [
         (found.name, base)

@@ -6,7 +6,7 @@ what no later table needs of it is let go, so that memory holds codes and number
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ from replica.relations.context import ancestor_codes, see_referenced
 from replica.relations.fanout import reconcile
 from replica.relations.gaps import in_measure
 from replica.relations.joins import NULL
-from replica.schema.model import ForeignKey, Table, column_list
+from replica.schema.model import Check, ForeignKey, Table, Unique, column_list
 from replica.seeds import stream
 from replica.settings import Settings
 
@@ -269,6 +269,8 @@ class _Making:
         made = self.database.tables[name]
         for reference in made.plan.references:
             self.assigner.assign(made, reference)
+        # Persons follow from columns that are settled with this, before batches are made beside each other.
+        self.database.people(made, slice(0, 0))
         self._settle(made)
         columns = tuple(column.name for column in made.plan.columns if column.producer != "generated")
         return TableRows(made.plan.table, len(made), columns, self._batches(made, columns))
@@ -281,36 +283,51 @@ class _Making:
                 self.database.column(table.id, name)
         for column in (*table.by("counter"), *table.by("period_end")):
             self.database.column(table.id, column.name)
-        if len(made) == 0:
+        if len(made) == 0 or table.role == "lookup":
             return
-        self._keep_reference_checks(made)
-        for found in table.uniques:
-            loose = found.way == "repair" or (found.way == "order" and made.fitted.sequence is None)
-            if loose and table.role != "lookup":
-                names = tuple(dict.fromkeys((*found.unique.columns, *_predicate_columns(found.unique.predicate))))
-                columns = {name: self.database.column(table.id, name) for name in names}
-                changeable = tuple(name for name in names if self._is_changeable(made, name))
-                listed = frozenset(column.name for column in table.by("kind") if column.kind in _LISTED)
-                rule = Rule(table.table, found.unique, changeable, listed)
-                rng = self.rng("unique", table.id, found.unique.name)
-                made.columns |= keep_unique(rule, columns, rng)
+        loose = self._loose_uniques(made)
+        settled = {name for name in made.columns if self._is_changeable(made, name)}
+        self._keep_checks(made, settled.union(*(unique.columns for unique in loose)), 0)
+        # What keeps one rule may break another, so they take turns.
+        for turn in range(_TURNS):
+            changed = {name for unique in loose for name in self._keep_unique(made, unique, turn)}
+            if not changed:
+                return
+            self._keep_checks(made, changed, turn + 1)
 
-    def _keep_reference_checks(self, made: MadeTable) -> None:
-        """Keeps checks that read columns of references, such as "one of the three at most", for all rows at once."""
+    def _loose_uniques(self, made: MadeTable) -> list[Unique]:
+        """Returns the unique rules that nothing keeps so far."""
+        is_ordered = made.fitted.sequence is not None
+        ways = {"repair"} if is_ordered else {"repair", "order"}
+        return [found.unique for found in made.plan.uniques if found.way in ways]
+
+    def _keep_unique(self, made: MadeTable, unique: Unique, turn: int) -> tuple[str, ...]:
+        """Changes values until a unique rule holds, and returns which columns it changed."""
         table = made.plan
-        if table.role == "lookup":
-            return
+        names = tuple(dict.fromkeys((*unique.columns, *_predicate_columns(unique.predicate))))
+        columns = {name: self.database.column(table.id, name) for name in names}
+        changeable = tuple(name for name in names if self._is_changeable(made, name))
+        listed = frozenset(column.name for column in table.by("kind") if column.kind in _LISTED)
+        rng = self.rng("unique", table.id, unique.name, turn)
+        changed = keep_unique(Rule(table.table, unique, changeable, listed), columns, rng)
+        made.columns |= changed
+        return tuple(changed)
+
+    def _keep_checks(self, made: MadeTable, settled: set[str], turn: int) -> None:
+        """Keeps, for all rows at once, checks that read what must be known of all: settled columns and references."""
+        table = made.plan
         free = {reference.key.id: reference for reference in table.references if self._may_move(made, reference)}
-        filled = {column for reference in free.values() for column in reference.free}
-        checks = [check for check in table.checks if columns_of(check.expression) & filled]
+        touched = settled | {column for reference in free.values() for column in reference.free}
+        changeable = {name for name in table.table.by_name if self._is_changeable(made, name)}
+        checks = _reaching(table.checks, touched, changeable)
         names = {name for check in checks for name in columns_of(check.expression)}
         if not checks:
             return
         columns = {name: self.database.column(table.id, name) for name in sorted(names)}
         columns |= {f"@{name}": pa.array(made.parents[name]) for name in free}
-        units: dict[str, tuple[str, ...]] = {name: (name,) for name in names if self._is_changeable(made, name)}
+        units: dict[str, tuple[str, ...]] = {name: (name,) for name in names & changeable}
         units |= {name: (f"@{name}", *reference.free) for name, reference in free.items()}
-        kept = keep_checks(Duty(table.table, checks, units), columns, self.rng("checks", table.id))
+        kept = keep_checks(Duty(table.table, checks, units), columns, self.rng("checks", table.id, "all", turn))
         for name in free:
             made.parents[name] = np.array(kept[f"@{name}"], dtype=np.int64)
         made.columns |= {name: kept[name] for name in names}
@@ -334,7 +351,6 @@ class _Making:
     def _batches(self, made: MadeTable, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
         n = len(made)
         starts = list(range(0, n, CHUNK_ROWS))
-        self.database.people(made, slice(0, 0))
         if self.settings.processes < 2 or len(starts) < 2:
             for start in starts:
                 yield self._batch(made, columns, slice(start, min(n, start + CHUNK_ROWS)))
@@ -392,6 +408,21 @@ def _seen_by(plan: Plan) -> dict[str, set[str]]:
             at = plan.by_id[at.owner.parent]
     return seers
 
+
+def _reaching(checks: Sequence[Check], settled: set[str], changeable: set[str]) -> list[Check]:
+    """Returns the checks that read one of some columns, and those that share what may be changed with them."""
+    reached: set[str] = set(settled)
+    found: list[Check] = []
+    left = list(checks)
+    while hits := [check for check in left if columns_of(check.expression) & reached]:
+        found += hits
+        left = [check for check in left if check not in hits]
+        reached |= {name for check in hits for name in columns_of(check.expression)} & changeable
+    return found
+
+
+# How often unique rules of one table are gone through, since one may break what another has settled.
+_TURNS = 8
 
 # Kinds whose values come from a list.
 _LISTED = frozenset({"category", "opaque", "array"})

@@ -11,6 +11,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -86,9 +88,11 @@ def _container() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def embedded_server() -> Iterator[Server]:
     """The newest PostgreSQL, whatever the other tests run on."""
-    with EmbeddedServer(tmp_path_factory.mktemp("postgres")) as embedded:
+    # Not below pytest's own folder: run as root, the server is another user, and every new run of pytest closes that
+    # folder to others.
+    with TemporaryDirectory(prefix="replica-test-") as folder, EmbeddedServer(Path(folder) / "postgres") as embedded:
         yield Server(embedded.url("postgres"), "embedded")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 import pytest
+from conftest import Server
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg import sql
@@ -20,7 +21,6 @@ from replica.constraints.unique import Rule, keep_unique, repeated
 from replica.databases import open_database
 from replica.errors import UnsatisfiableError
 from replica.schema.model import Check, Column, SqlType, Table, Unique
-from conftest import Server
 
 SCRIPT = r"""
 CREATE TYPE mood AS ENUM ('low', 'middle', 'high');

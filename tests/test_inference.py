@@ -161,19 +161,18 @@ class Rows:
 @pytest.fixture(scope="module")
 def draft_of(server: Server) -> Iterator[Callable[..., dict[str, TableMap]]]:
     """Drafts a map of what some SQL makes; tables by their bare names."""
-    made: list[DatabaseUrl] = []
+    url = server.create()
 
     def draft(*parts: str | Rows) -> dict[str, TableMap]:
-        made.append(server.create())
-        with psycopg.connect(made[-1].secret) as connection:
+        with psycopg.connect(url.secret) as connection:
+            connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
             for part in parts:
                 connection.execute((part if isinstance(part, str) else part.script()).encode())
-        found = replica.draft(made[-1]).schema_map.tables
+        found = replica.draft(url).schema_map.tables
         return {name.removeprefix("public."): table for name, table in found.items()}
 
     yield draft
-    for url in made:
-        server.drop(url)
+    server.drop(url)
 
 
 DraftOf = Callable[..., dict[str, TableMap]]

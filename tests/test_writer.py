@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,13 +13,28 @@ from conftest import Server
 from postgres_tools import changed, rows, run, value
 
 from replica.databases import open_database
-from replica.databases.base import Ddl, Snapshot, Staging
-from replica.databases.url import DatabaseUrl
-from replica.errors import IntegrityError, LoadError, ReplicaError
+from replica.databases.base import Snapshot, Staging
+from replica.databases.url import DatabaseUrl, database_name
+from replica.errors import IntegrityError, LoadError, ReplicaError, UnsatisfiableError
 from replica.kinds.literals import literal
 from replica.schema.model import Column, Schema, Table
 
-TEXTS = ["", " ", "plain", "日本 ñ 🎉", "back\\slash", "\\N", "\\.", "NULL", 'say "hi"', "it's", "a,b;c\td", "{}", "a\nb\r\nc\rd", "a\n\\.\nb"]
+TEXTS = [
+    "",
+    " ",
+    "plain",
+    "日本 ñ 🎉",
+    "back\\slash",
+    "\\N",
+    "\\.",
+    "NULL",
+    'say "hi"',
+    "it's",
+    "a,b;c\td",
+    "{}",
+    "a\nb\r\nc\rd",
+    "a\n\\.\nb",
+]
 MOMENTS = [
     "infinity",
     "-infinity",
@@ -109,9 +125,7 @@ def copy(snapshot: Snapshot, staging: Staging, table: Table) -> int:
     names = [column.name for column in table.writable_columns]
     data = snapshot.read(table, dict.fromkeys(names, "value"))
     batches = data.to_batches() or [pa.RecordBatch.from_pylist([], data.schema)]
-    arrays = [
-        [own_notation(batch.column(name), table.by_name[name]) for name in names] for batch in batches
-    ]
+    arrays = [[own_notation(batch.column(name), table.by_name[name]) for name in names] for batch in batches]
     return staging.copy(table, names, (pa.RecordBatch.from_arrays(found, names=names) for found in arrays))
 
 
@@ -167,8 +181,6 @@ def test_values_of_every_type_go_through_unchanged(copied: Copied, kind: str, wa
     assert value(copied.target, f"SELECT count(*) FROM {table}") == len(VALUES[kind]) + 1
 
 
-
-
 def written(new_database: Callable[..., DatabaseUrl], script: str, target: DatabaseUrl) -> DatabaseUrl:
     """Copies a database that the script makes."""
     errors = copy_all(new_database(script), target)
@@ -199,11 +211,102 @@ def test_generated_columns_are_computed_and_identities_take_what_is_written(
     assert rows(target, "SELECT id, twice FROM t ORDER BY 1") == [(7, 14), (9, 18)]
 
 
-def test_rows_without_columns_are_counted(new_database: Callable[..., DatabaseUrl], target: DatabaseUrl) -> None:
-    script = "CREATE TABLE bare (); INSERT INTO bare SELECT FROM generate_series(1, 3)"
-    source = new_database(script)
-    (table,) = open_database(source).introspect().tables
-    with open_staging(source, target) as staging:
-        assert staging.copy(table, [], iter([pa.RecordBatch.from_pylist([{}] * 3)])) == 0 or True
+@contextmanager
+def staging_like(source: DatabaseUrl, target: DatabaseUrl) -> Iterator[tuple[Schema, Staging]]:
+    """Opens a staging database with the source's tables, without rows."""
+    with open_database(source).snapshot() as snapshot:
+        ddl = snapshot.dump()
+    with open_database(target).staging(ddl, replace=False, workers=1) as staging:
+        staging.execute(ddl.pre_data)
+        yield open_database(source).introspect(), staging
+
+
+def test_a_table_without_columns_gets_its_number_of_rows(empty_database: DatabaseUrl, target: DatabaseUrl) -> None:
+    run(empty_database, "CREATE TABLE bare ()")
+    with staging_like(empty_database, target) as (schema, staging):
+        batch = pa.RecordBatch.from_arrays([pa.nulls(3)], names=[""])
+        assert staging.copy(schema.by_id["public.bare"], [], iter([batch, batch])) == 6
         staging.publish()
-    assert value(target, "SELECT count(*) FROM bare") == 3
+    assert value(target, "SELECT count(*) FROM bare") == 6
+
+
+def test_columns_that_rows_do_not_bring_get_their_defaults(empty_database: DatabaseUrl, target: DatabaseUrl) -> None:
+    run(empty_database, "CREATE TABLE t (a int, b text DEFAULT 'given', c serial)")
+    with staging_like(empty_database, target) as (schema, staging):
+        batches = (pa.RecordBatch.from_pydict({"a": [i]}) for i in range(2))
+        assert staging.copy(schema.by_id["public.t"], ["a"], batches) == 2
+        staging.publish()
+    assert rows(target, "SELECT * FROM t") == [(0, "given", 1), (1, "given", 2)]
+
+
+def test_no_batches_are_no_rows(empty_database: DatabaseUrl, target: DatabaseUrl) -> None:
+    run(empty_database, "CREATE TABLE t (a int); CREATE TABLE p (a point)")
+    with staging_like(empty_database, target) as (schema, staging):
+        assert [staging.copy(table, ["a"], iter(())) for table in schema.tables] == [0, 0]
+
+
+REFUSED: dict[str, tuple[str, pa.Array, type[ReplicaError], str]] = {
+    "binary check": ("text CHECK (v <> 'hidden')", pa.array(["hidden"]), IntegrityError, "_v_check"),
+    "csv check": ("text CHECK (v <> 'hidden'), p point", pa.array(["hidden"]), IntegrityError, "_v_check"),
+    "binary length": ("varchar(3)", pa.array(["hidden"]), LoadError, "too long"),
+    "csv syntax": ("inet", pa.array(["hidden"]), LoadError, "invalid input syntax for type inet"),
+    "binary null": ("int NOT NULL", pa.array([None], pa.int64()), IntegrityError, "not-null constraint"),
+    "csv label": ("color[]", pa.array(["{hidden}"]), LoadError, "invalid input value for enum public.color"),
+    "json": ("jsonb", pa.array(["{hidden"]), LoadError, "invalid input syntax for type json"),
+}
+
+
+@pytest.fixture(scope="module")
+def refusing(server: Server) -> Iterator[tuple[Schema, Staging]]:
+    source = server.create()
+    tables = (f"CREATE TABLE t{i} (v {definition[0]});" for i, definition in enumerate(REFUSED.values()))
+    run(source, f"CREATE TYPE color AS ENUM ('red'); {' '.join(tables)}")
+    with staging_like(source, server.fresh()) as found:
+        yield found
+    server.drop(source)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_refused_row_is_reported_with_its_table_and_without_its_value(
+    refusing: tuple[Schema, Staging], case: str
+) -> None:
+    schema, staging = refusing
+    (_, values, error, message), table = REFUSED[case], f"public.t{list(REFUSED).index(case)}"
+    with pytest.raises(error) as caught:
+        staging.copy(schema.by_id[table], ["v"], iter([pa.RecordBatch.from_arrays([values], ["v"])]))
+    assert type(caught.value) is error
+    assert str(caught.value).startswith(f"loading {table}: ")
+    assert message in str(caught.value)
+    assert "hidden" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, UnsatisfiableError])
+@pytest.mark.parametrize("kind", ["int", "point"])
+def test_an_error_of_the_maker_of_rows_comes_out_as_it_is(
+    empty_database: DatabaseUrl, target: DatabaseUrl, kind: str, error: type[BaseException]
+) -> None:
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield pa.RecordBatch.from_arrays([pa.array([1] if kind == "int" else ["(1,2)"])], ["v"])
+        raise error("no more")
+
+    run(empty_database, f"CREATE TABLE t (v {kind})")
+    with staging_like(empty_database, target) as (schema, staging), pytest.raises(error, match="no more"):
+        staging.copy(schema.by_id["public.t"], ["v"], batches())
+    assert not value(empty_database, f"SELECT count(*) FROM pg_database WHERE datname = '{database_name(target)}'")
+
+
+@pytest.mark.parametrize("kind", ["int", "point"])
+def test_a_usual_limit_on_the_time_of_statements_does_not_hold_for_loading(
+    empty_database: DatabaseUrl, target: DatabaseUrl, kind: str
+) -> None:
+    unlimited = "LANGUAGE sql AS $$SELECT current_setting('statement_timeout') = '0'$$"
+    run(
+        empty_database,
+        f"CREATE FUNCTION unlimited() RETURNS boolean {unlimited};"
+        f"CREATE TABLE t (v {kind} CHECK (public.unlimited()))",
+    )
+    hurried = changed(target, options="-c statement_timeout=600000")
+    with staging_like(empty_database, hurried) as (schema, staging):
+        batch = pa.RecordBatch.from_arrays([pa.array([1] if kind == "int" else ["(1,2)"])], ["v"])
+        assert staging.copy(schema.by_id["public.t"], ["v"], iter([batch])) == 1

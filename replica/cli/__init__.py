@@ -34,13 +34,21 @@ class _UsageError(Protocol):
     def format_message(self) -> str: ...
 
 
-class _TerminatedError(BaseException):
-    """SIGTERM came: unwind everything, so that what was begun is cleaned up."""
+class _StoppedError(BaseException):
+    """A signal came: unwind everything, so that what was begun is cleaned up.
+
+    Not a KeyboardInterrupt, which Python and libraries treat in ways of their own.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
 
 
 def main() -> NoReturn:
     """Runs the command line and leaves with its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -58,11 +66,11 @@ def run(arguments: list[str]) -> int:
     except ReplicaError as error:
         return _fail(str(error), error.exit_code)
     except typer.Exit as done:
-        return done.exit_code
+        code = done.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted: the target is as it was before", INTERRUPTED_EXIT_CODE)
-    except _TerminatedError:
-        return _fail("terminated: the target is as it was before", TERMINATED_EXIT_CODE)
+        code = INTERRUPTED_EXIT_CODE
+    except _StoppedError as stopped:
+        code = stopped.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone, as in `replica plan ... | head`; nothing of it may be written any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -73,11 +81,14 @@ def run(arguments: list[str]) -> int:
             return _fail(f"{error.format_message()} (`replica --help` lists commands and options)", error.exit_code)
         # The message of any other error may hold a value of the source.
         return _fail(_unexpected(error), UNEXPECTED_EXIT_CODE)
+    if code in (INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE):
+        how = "interrupted" if code == INTERRUPTED_EXIT_CODE else "terminated"
+        return _fail(f"{how}: the target is as it was before", code)
     return int(code or 0)
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise _TerminatedError
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    raise _StoppedError(number)
 
 
 def _fail(message: str, code: int) -> int:

@@ -36,6 +36,8 @@ class Scheme:
 SCHEMES: Final[Mapping[str, Scheme]] = {
     "iban": Scheme("stdnum.iban", (2, 3), "calc_check_digits", prefix=2),
     "br.cpf": Scheme("stdnum.br.cpf", (-2, -1)),
+    # Before EAN, whose check digit these numbers have too.
+    "tr.tckimlik": Scheme("stdnum.tr.tckimlik", (-2, -1)),
     "ch.ssn": Scheme("stdnum.ean", (-1,), "calc_check_digit"),
     "de.idnr": Scheme("stdnum.iso7064.mod_11_10", (-1,), "calc_check_digit"),
     "es.dni": Scheme("stdnum.es.dni", (-1,), "calc_check_digit"),
@@ -44,7 +46,6 @@ SCHEMES: Final[Mapping[str, Scheme]] = {
     "it.codicefiscale": Scheme("stdnum.it.codicefiscale", (-1,), "calc_check_digit"),
     "nl.bsn": Scheme("stdnum.nl.bsn", (-1,)),
     "pl.pesel": Scheme("stdnum.pl.pesel", (-1,), "calc_check_digit"),
-    "tr.tckimlik": Scheme("stdnum.tr.tckimlik", (-2, -1)),
     "luhn": Scheme("stdnum.luhn", (-1,), "calc_check_digit"),
 }
 """Schemes of check digits by name, in the order in which they are tried. A new one is a line here."""
@@ -67,12 +68,17 @@ def prefix_length(name: str | None) -> int:
     return SCHEMES[name].prefix if name else 0
 
 
+def check_places(slots: tuple[str, ...], name: str | None) -> frozenset[int]:
+    """Returns which of the slots hold check digits."""
+    if name is None:
+        return frozenset()
+    shown = [i for i, slot in enumerate(slots) if slot.isalnum()]
+    return frozenset(shown[place] for place in SCHEMES[name].places if -len(shown) <= place < len(shown))
+
+
 def blank(slots: tuple[str, ...], name: str | None) -> tuple[str, ...]:
     """Fixes the places of the check digits, which are computed and must not be counted as free."""
-    if name is None:
-        return slots
-    shown = [i for i, slot in enumerate(slots) if slot.isalnum()]
-    held = {shown[place] for place in SCHEMES[name].places if -len(shown) <= place < len(shown)}
+    held = check_places(slots, name)
     return tuple("0" if i in held else slot for i, slot in enumerate(slots))
 
 
@@ -83,6 +89,11 @@ def complete(texts: list[str], name: str | None) -> list[str]:
     scheme = SCHEMES[name]
     module = import_module(scheme.module)
     return [_completed(text, scheme, module) or text for text in texts]
+
+
+def is_valid(text: str, name: str | None) -> bool:
+    """Returns True if a number is valid in every respect that its scheme knows, such as a date within it."""
+    return name is None or bool(import_module(SCHEMES[name].module).is_valid(_compact(text)))
 
 
 def _completed(text: str, scheme: Scheme, module: Any) -> str | None:

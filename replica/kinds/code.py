@@ -24,6 +24,8 @@ _MAX_PATTERNS = 12
 # How many times as many combinations as rows the counted slots have at least, so that values do not look counted;
 # and a limit that keeps the arithmetic within 64 bits.
 _SCATTER, _MAX_CAPACITY = 1000, 2**31
+# How often a number is drawn again that turns out not to be valid.
+_REDRAWS, _HOPELESS = 24, 8
 
 _DIGITS, _UPPER, _LOWER = "0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
 _ALPHABETS = (
@@ -63,7 +65,11 @@ class Pattern:
     @property
     def matcher(self) -> Callable[[str], object]:
         """Tells whether a text has this form."""
-        parts = (re.escape(slot) if len(slot) == 1 else f"[{slot}]" for slot in self.slots)
+        held = checksums.check_places(self.slots, self.check)
+        parts = (
+            "[0-9A-Za-z]" if i in held else re.escape(slot) if len(slot) == 1 else f"[{slot}]"
+            for i, slot in enumerate(self.slots)
+        )
         return re.compile("".join(parts)).fullmatch
 
 
@@ -196,6 +202,8 @@ def _slot(seen: Counter[str], total: int, min_holders: int) -> str:
     # Leading digits of years and the like use few of the ten: keep to those that are common.
     common = "".join(sorted(c for c, count in seen.items() if count >= max(min_holders, total / 50)))
     whole = {"9": _DIGITS, "A": _UPPER, "a": _LOWER}[kind]
+    # Hexadecimal digits stay such.
+    whole = whole[:6] if kind != "9" and set(seen) == set(whole[:6]) else whole
     return common if 2 <= len(common) <= 4 and common.isascii() else whole
 
 
@@ -222,16 +230,35 @@ def _is_mark(column: tuple[str, ...]) -> bool:
 
 def random_values(pattern: Pattern, n: int, rng: np.random.Generator) -> list[str]:
     """Draws values of a pattern."""
-    return _spell(pattern, rng.random((n, len(pattern.slots))))
+    return _spell(pattern, n, lambda rows, _: rng.random((len(rows), len(pattern.slots))))
 
 
-def _spell(pattern: Pattern, places: npt.NDArray[np.float64]) -> list[str]:
-    """Spells values from a draw in [0, 1) per slot: shape (values, slots)."""
+def _spell(pattern: Pattern, n: int, draw: Callable[[Ints, int], npt.NDArray[np.float64]]) -> list[str]:
+    """Spells values from draws in [0, 1), one per slot: shape (values, slots).
+
+    Numbers that cannot have a check digit, or hold a date that is none, are drawn again.
+
+    Args:
+        pattern: the form.
+        n: how many.
+        draw: returns the draws of some of the values, given how often they were drawn before.
+    """
+    texts = np.full(n, "", dtype=object)
+    bad = np.arange(n)
+    for attempt in range(_REDRAWS if pattern.check else 1):
+        texts[bad] = checksums.complete(_letters(pattern, draw(bad, attempt)), pattern.check)
+        bad = np.array([i for i in bad.tolist() if not checksums.is_valid(texts[i], pattern.check)], np.int64)
+        # Where not one of many is valid, the source's are not either, whatever their check digits say.
+        if not len(bad) or (len(bad) == n and attempt >= _HOPELESS):
+            break
+    return list(texts)
+
+
+def _letters(pattern: Pattern, places: npt.NDArray[np.float64]) -> list[str]:
     columns = [
         np.array(list(slot))[(places[:, i] * len(slot)).astype(np.int64)] for i, slot in enumerate(pattern.slots)
     ]
-    texts = ["".join(letters) for letters in zip(*columns, strict=True)] if columns else [""] * len(places)
-    return checksums.complete(texts, pattern.check)
+    return ["".join(letters) for letters in zip(*columns, strict=True)] if columns else [""] * len(places)
 
 
 def unique_values(patterns: tuple[Pattern, ...], which: npt.NDArray[np.int32], rows: Rows) -> list[str]:
@@ -250,11 +277,11 @@ def unique_values(patterns: tuple[Pattern, ...], which: npt.NDArray[np.int32], r
     for i, pattern in enumerate(patterns):
         here = np.flatnonzero(which == i)
         if len(here):
-            texts[here] = _spell(pattern, _scattered(pattern, number[here], rows))
+            texts[here] = _spelled_apart(pattern, number[here], rows)
     beyond = np.flatnonzero(which >= len(patterns))
     if len(beyond):
         turn, place = np.divmod(number[beyond], patterns[0].capacity)
-        stems = _spell(patterns[0], _scattered(patterns[0], place, rows))
+        stems = _spelled_apart(patterns[0], place, rows)
         texts[beyond] = [f"{stem}{count + 1}" for stem, count in zip(stems, turn.tolist(), strict=True)]
     return list(texts)
 
@@ -268,6 +295,17 @@ def _quotas(patterns: tuple[Pattern, ...], total: int) -> list[int]:
         quotas[i] += extra
         missing -= extra
     return quotas
+
+
+def _spelled_apart(pattern: Pattern, numbers: Ints, rows: Rows) -> list[str]:
+    """Spells different values for different numbers."""
+
+    def draw(some: Ints, attempt: int) -> npt.NDArray[np.float64]:
+        # Numbers beyond those of all rows are nobody else's either, as far as there are any.
+        fresh = attempt * rows.total if (attempt + 1) * rows.total <= pattern.capacity else 0
+        return _scattered(pattern, numbers[some] + fresh, rows)
+
+    return _spell(pattern, len(numbers), draw)
 
 
 def _scattered(pattern: Pattern, numbers: Ints, rows: Rows) -> npt.NDArray[np.float64]:

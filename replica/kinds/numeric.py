@@ -56,12 +56,12 @@ class NumericKind:
     def fit(cls, data: ColumnData, rng: np.random.Generator) -> Self:  # noqa: ARG003 - part of the protocol
         """See :meth:`replica.kinds.base.Kind.fit`. Option: ``bins``, the most bins."""
         null = is_null(data.values)
-        numbers = _numbers(data.values)
+        numbers = _numbers(data.values, data.column.type.base)
         finite = np.isfinite(numbers) & ~null
         special = ["null"] if null.any() else []
         special += [str(value) for value in _SPECIAL if _equals(numbers[~null], value).any()]
         holders = data.holders[finite] if data.holders is not None else None
-        known = _clean(numbers[finite], data.column)
+        known = numbers[finite]
         bins = int(data.options.get("bins", DEFAULT_BINS))
         low, high = _type_range(data.column)
         return cls(
@@ -83,7 +83,7 @@ class NumericKind:
     def encode(self, values: pa.Array) -> Codes:
         """See :meth:`replica.kinds.base.Kind.encode`."""
         null = is_null(values)
-        numbers = _numbers(values)
+        numbers = _numbers(values, self.base)
         codes = np.zeros(len(values), np.int32)
         bins = 0
         if self.curve is not None:
@@ -146,18 +146,18 @@ def _equals(numbers: Floats, value: float) -> npt.NDArray[np.bool_]:
     return np.isnan(numbers) if np.isnan(value) else numbers == value
 
 
-def _numbers(values: pa.Array) -> Floats:
+def _numbers(values: pa.Array, base: str) -> Floats:
     """The values as float64; what stands for null does not matter."""
     if values.null_count:
         values = pc.fill_null(values, pa.scalar(0, values.type))
-    return np.asarray(values.cast(pa.float64(), safe=False), dtype=np.float64)
+    numbers = np.asarray(values.cast(pa.float64(), safe=False), dtype=np.float64)
+    return _without_noise(numbers) if base == "float4" else numbers
 
 
-def _clean(numbers: Floats, column: Column) -> Floats:
+def _without_noise(numbers: Floats) -> Floats:
     """Undoes the noise of single precision: 14.4 is stored as 14.39999961853."""
-    if column.type.base != "float4":
-        return numbers
-    return np.array([float(str(value)) for value in numbers.astype(np.float32)], dtype=np.float64)
+    distinct, places = np.unique(numbers.astype(np.float32), return_inverse=True)
+    return np.array([float(str(value)) for value in distinct], dtype=np.float64)[places.reshape(-1)]
 
 
 def _decimals(numbers: Floats, column: Column) -> int | None:

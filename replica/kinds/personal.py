@@ -115,11 +115,13 @@ class PersonalKind:
     def _shortened(self, texts: Texts, rows: Rows) -> Texts:
         """Cuts what is too long; where values must differ, the row's number takes the end of it."""
         assert self.max_length is not None  # noqa: S101 - asked by the caller
-        long = np.char.str_len(texts) > self.max_length
+        limit = self.max_length
+        # Values that are cut have all the same length, and no other value has it.
+        long = np.char.str_len(texts) > limit - self.unique
         if not long.any():
             return texts
-        limit = self.max_length
-        suffixes = [_base36(int(n)) if self.unique else "" for n in rows.ordinals[long]]
+        width = len(_base36(rows.total))
+        suffixes = [_base36(int(n)).zfill(width) if self.unique else "" for n in rows.ordinals[long]]
         cut = [text[: max(0, limit - len(end))] + end[-limit:] for text, end in zip(texts[long], suffixes, strict=True)]
         result = texts.astype(object)
         result[long] = cut

@@ -9,6 +9,7 @@ comes with it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -20,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 MAX_KNOTS = 2048
-# Where there are more different values than this, a spike must also stand out from its neighbours.
+# Where there are more different values than this, a spike must also be heavy, or stand out from its neighbours.
 _FEW_VALUES = 1024
 _STANDS_OUT = 4.0
 
@@ -84,11 +85,12 @@ def fit_quantiles(values: Floats, holders: Ints | None, *, bins: int, min_holder
     held = count_holders(group.reshape(-1), len(distinct), holders)
     if _too_few(held, holders, min_holders):
         return _blurred_range(distinct)
-    # A piece must hold enough people, not enough rows: scale by how many rows each person brings.
+    # A bin must hold enough people, not enough rows: scale by how many rows each person brings.
     rows_per_holder = len(values) / max(1, len(np.unique(holders)) if holders is not None else len(values))
     least = max(1, int(np.ceil(min_holders * rows_per_holder)))
-    spikes = _spikes(counts, held, min_holders)
-    knots_u, knots_v = _curve(distinct, counts, spikes, least)
+    order = np.argsort(group.reshape(-1), kind="stable")
+    ordered = _Sorted(values[order], holders[order] if holders is not None else None, max(1, min_holders))
+    knots_u, knots_v = _curve(distinct, counts, _spikes(counts, held, min_holders), ordered, least)
     return QuantileCode(knots_u, knots_v, _edges(knots_u, knots_v, min(bins, _max_bins(len(values), least))))
 
 
@@ -115,15 +117,19 @@ def _spikes(counts: Ints, held: Ints, min_holders: int) -> npt.NDArray[np.bool_]
     if len(counts) <= _FEW_VALUES:
         return allowed
     window = 101
-    padded = np.pad(counts.astype(np.float64), window // 2, mode="edge")
+    padded = np.pad(counts.astype(np.float64), window // 2, mode="reflect")
     around = np.convolve(padded, np.ones(window) / window, mode="valid")
-    return allowed & (counts >= _STANDS_OUT * around)
+    heavy = counts >= 2 * counts.sum() / MAX_KNOTS
+    spikes: npt.NDArray[np.bool_] = allowed & (heavy | (counts >= _STANDS_OUT * around))
+    return spikes
 
 
-def _curve(distinct: Floats, counts: Ints, spikes: npt.NDArray[np.bool_], least: int) -> tuple[Floats, Floats]:
+def _curve(
+    distinct: Floats, counts: Ints, spikes: npt.NDArray[np.bool_], rows: _Sorted, least: int
+) -> tuple[Floats, Floats]:
     """Places and values of the knots: two for each spike, several for each run of values between spikes."""
     n = int(counts.sum())
-    starts = np.cumsum(counts) - counts
+    starts = np.append(np.cumsum(counts) - counts, n)
     step = max(least, n // MAX_KNOTS, 1)
     # A spike is a piece of its own; values between two spikes are one piece.
     is_first = np.ones(len(distinct), dtype=bool)
@@ -134,33 +140,82 @@ def _curve(distinct: Floats, counts: Ints, spikes: npt.NDArray[np.bool_], least:
         if spikes[i]:
             inner, found = np.array([0, counts[i]]), np.repeat(distinct[i], 2)
         else:
-            inner, found = _run(distinct[i:j], counts[i:j], least, step)
+            inner, found = rows.part(int(starts[i]), int(starts[j])).knots(step)
         places.append(starts[i] + inner)
         values.append(found)
     return _complete(np.concatenate(places) / n, np.concatenate(values), distinct)
 
 
-def _run(run: Floats, counts: Ints, least: int, step: int) -> tuple[Ints, Floats]:
-    """Knots of a run of values none of which is a spike: places from the run's start, and values."""
-    cumulative = np.cumsum(counts)
-    total = int(cumulative[-1])
-    if total < least:
-        return np.zeros(0, np.int64), np.zeros(0)
-    inner = np.arange(step, total - step + 1, step)
-    at = np.searchsorted(cumulative, inner)
-    after = np.minimum(at + (cumulative[at] == inner), len(run) - 1)
-    low, high = _mean_of_first(run, counts, least), _mean_of_first(run[::-1], counts[::-1], least)
-    return (
-        np.concatenate([[0], inner, [total]]),
-        np.concatenate([[low], np.clip((run[at] + run[after]) / 2, low, high), [high]]),
-    )
+@dataclass(frozen=True)
+class _Sorted:
+    """Rows in the order of their values.
 
+    Attributes:
+        values: the values, not decreasing.
+        holders: who stands behind each; every row stands for itself when None.
+        fewest: least holders behind a piece of the curve.
+    """
 
-def _mean_of_first(run: Floats, counts: Ints, least: int) -> float:
-    """The mean of the first ``least`` rows of a run given as values and counts: an end that is nobody's own."""
-    before = np.cumsum(counts) - counts
-    taken = np.clip(least - before, 0, counts)
-    return float((run * taken).sum() / taken.sum())
+    values: Floats
+    holders: Ints | None
+    fewest: int
+
+    def part(self, start: int, stop: int) -> _Sorted:
+        """Returns some of the rows."""
+        holders = self.holders[start:stop] if self.holders is not None else None
+        return _Sorted(self.values[start:stop], holders, self.fewest)
+
+    def knots(self, step: int) -> tuple[Ints, Floats]:
+        """Knots of a run of values none of which is a spike: places from the run's start, and values.
+
+        Between two knots are at least ``step`` rows and enough holders. A knot lies between two values, and the ends
+        are means over holders, so that no knot is anybody's own value; too few holders have no knot at all.
+        """
+        bounds = self._bounds(step)
+        if len(bounds) < 2:
+            return np.zeros(0, np.int64), np.zeros(0)
+        backwards = _Sorted(self.values[::-1], self.holders[::-1] if self.holders is not None else None, self.fewest)
+        low, high = self._end, backwards._end
+        inner = bounds[1:-1]
+        between = np.clip((self.values[inner - 1] + self.values[inner]) / 2, low, high)
+        return bounds, np.concatenate([[low], between, [high]])
+
+    def _bounds(self, step: int) -> Ints:
+        """Cuts the rows into pieces, never between equal values; no piece if there are too few holders."""
+        n = len(self.values)
+        ends = np.append(np.flatnonzero(np.diff(self.values)) + 1, n)
+        bounds = [0]
+        while (stop := self._enough(bounds[-1], step)) is not None:
+            bounds.append(int(ends[np.searchsorted(ends, stop)]))
+        # What is left over belongs to the last piece.
+        return np.array([*bounds[:-1], n] if len(bounds) > 1 else bounds, np.int64)
+
+    def _enough(self, start: int, step: int) -> int | None:
+        """The end of the shortest piece from a row on that has so many rows and enough holders."""
+        n, size = len(self.values), max(step, self.fewest)
+        while start + size <= n:
+            new = np.cumsum(self._before[start : start + size] < start)
+            if new[-1] >= self.fewest:
+                return start + max(step, int(np.searchsorted(new, self.fewest)) + 1)
+            if start + size == n:
+                break
+            size = min(2 * size, n - start)
+        return None
+
+    @cached_property
+    def _before(self) -> Ints:
+        """The place of the last row before each that has the same holder; -1 where there is none."""
+        before = np.full(len(self.values), -1)
+        if self.holders is not None:
+            order = np.argsort(self.holders, kind="stable")
+            same = self.holders[order][1:] == self.holders[order][:-1]
+            before[order[1:][same]] = order[:-1][same]
+        return before
+
+    @property
+    def _end(self) -> float:
+        """The mean of the values with which the first holders come up."""
+        return float(self.values[self._before < 0][: self.fewest].mean())
 
 
 def _complete(places: Floats, values: Floats, distinct: Floats) -> tuple[Floats, Floats]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import KMeans
 
 from replica.kinds.base import Codes, Span
 
@@ -171,6 +170,8 @@ def _cluster(features: Floats, size: int, rng: np.random.Generator) -> tuple[npt
     if len(features) > _SAMPLE:
         sample = features[rng.choice(len(features), _SAMPLE, replace=False)]
     distinct = len(np.unique(sample.round(9), axis=0))
+    from sklearn.cluster import KMeans  # noqa: PLC0415 - slow to import, and few commands cluster
+
     model = KMeans(
         n_clusters=max(1, min(size, distinct)), n_init=1, max_iter=50, random_state=int(rng.integers(0, 2**31))
     )

@@ -104,6 +104,9 @@ def reported(step: str, fallback: type[ReplicaError] = DatabaseError) -> Iterato
         message = error.diag.message_primary or str(error)
         raise _translate(step, message, error.sqlstate, fallback, _is_lost(error)) from None
     except adbc_driver_manager.Error as error:
+        if "due to user request" in str(error):
+            # The driver takes Ctrl-C for itself while it works, and cancels its statement.
+            raise KeyboardInterrupt from None
         lost = "connection" in str(error).lower() and "closed" in str(error).lower()
         raise _translate(step, str(error), error.sqlstate, fallback, lost) from None
 

@@ -36,7 +36,8 @@ class PostgresDatabase:
         """See :meth:`replica.databases.base.Database.identity`."""
         with connect(self.url) as connection:
             row = connection.execute(
-                "SELECT pg_postmaster_start_time()::text, (SELECT system_identifier FROM pg_control_system())::text,"
+                "SELECT extract(epoch FROM pg_postmaster_start_time())::text,"
+                " (SELECT system_identifier FROM pg_control_system())::text,"
                 " (SELECT oid FROM pg_database WHERE datname = current_database())::text"
             ).fetchone()
         return tuple(str(part) for part in row or ())

@@ -22,8 +22,13 @@ from replica.databases.embedded import tools_folders
 from replica.databases.url import DatabaseUrl
 from replica.errors import DatabaseError, PrivilegeError
 
-_HEADER = re.compile(
-    r"^--\n-- Name: (?P<name>.*); Type: (?P<kind>.*); Schema: (?P<schema>.*); Owner: .*\n--\n", re.MULTILINE
+# Texts, names, comments and bodies are passed over whole: one may hold what looks like a header.
+_PIECES = re.compile(
+    r"^--\n-- Name: (?P<name>.*); Type: (?P<kind>.*); Schema: (?P<schema>.*); Owner: .*\n--\n"
+    r"|(?P<tail>^--\n-- PostgreSQL database dump complete\n--\n)"
+    r"|--.*|'[^']*(?:''[^']*)*'|\"[^\"]*(?:\"\"[^\"]*)*\""
+    r"|(?P<dollars>\$(?:[^\W\d]\w*)?\$)(?s:.*?)(?P=dollars)",
+    re.MULTILINE,
 )
 # Some minor releases keep notes of their own among a column's options, which other releases refuse. Users can set
 # only n_distinct and n_distinct_inherited there.
@@ -31,7 +36,6 @@ _FOREIGN_OPTION = re.compile(
     r"^ALTER (?:FOREIGN )?TABLE (?:ONLY )?[^\n]+ ALTER COLUMN [^\n]+ SET \((?!n_distinct)\w+=[^\n,]*\);\n",
     re.MULTILINE,
 )
-_TAIL = re.compile(r"\n--\n-- PostgreSQL database dump complete\n--\n.*\Z", re.DOTALL)
 
 # Replication, secrets, database-wide triggers; and the refresh of views, which is a step of its own.
 _LEFT_OUT = frozenset(
@@ -49,7 +53,8 @@ _LEFT_OUT = frozenset(
         "USER MAPPING",
     }
 )
-_LEFT_OUT_COMMENTS = ("EVENT TRIGGER ", "PUBLICATION ", "SUBSCRIPTION ", "DATABASE ")
+# An extension brings its comment; only its owner, often not the user, may set it.
+_LEFT_OUT_COMMENTS = ("EVENT TRIGGER ", "PUBLICATION ", "SUBSCRIPTION ", "DATABASE ", "EXTENSION ")
 
 SESSION_SQL = """
 SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
@@ -111,12 +116,13 @@ def split_dump(text: str) -> tuple[Statement, ...]:
     >>> split_dump("SET a = 1;\n")
     ()
     """
-    body = _FOREIGN_OPTION.sub("", _TAIL.sub("", text))
-    headers = list(_HEADER.finditer(body))
-    ends = [*(header.start() for header in headers), len(body)][1:]
+    body = _FOREIGN_OPTION.sub("", text)
+    marks = [found for found in _PIECES.finditer(body) if found["kind"] or found["tail"]]
+    ends = [*(mark.start() for mark in marks), len(body)][1:]
     entries = (
-        Statement(header["kind"], header["schema"], header["name"], body[header.end() : end].strip())
-        for header, end in zip(headers, ends, strict=True)
+        Statement(mark["kind"], mark["schema"], mark["name"], body[mark.end() : end].strip())
+        for mark, end in zip(marks, ends, strict=True)
+        if not mark["tail"]
     )
     return tuple(entry for entry in entries if not _is_left_out(entry))
 

@@ -9,7 +9,10 @@ from typing import Any
 import psycopg
 
 from replica.databases.postgres.connection import reported
-from replica.schema.model import Check, ForeignKey, Schema, Table, Unique, quote_name
+from replica.schema.model import ForeignKey, Schema, Table, Unique, quote_name
+
+# Texts and quoted names stay what they are, even where they hold the word.
+_VALUE = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|(\bVALUE\b)""")
 
 
 def count_broken(connection: psycopg.Connection[Any], schema: Schema) -> dict[str, int]:
@@ -19,62 +22,72 @@ def count_broken(connection: psycopg.Connection[Any], schema: Schema) -> dict[st
     """
     counts = {}
     for table in schema.tables:
-        if table.kind in ("foreign", "partition"):
+        if table.kind == "foreign":
             continue
-        for name, query in _queries(table):
+        rows = _rows(table)
+        # What a partition has from its root is counted there.
+        roots = table.inherits if table.kind == "partition" else ()
+        above = {query for root in roots for _, query in _queries(schema.by_id[root], rows, schema)}
+        for name, query in _queries(table, rows, schema):
+            if query in above:
+                continue
             with reported(f"checking {name}"):
                 row = connection.execute(query.encode()).fetchone()
             counts[name] = int(row[0]) if row else 0
     return counts
 
 
-def _queries(table: Table) -> Iterator[tuple[str, str]]:
+def _rows(table: Table) -> str:
+    """Where a rule of a table holds: in its partitions too, but not in tables that inherit from it.
+
+    Those have the rules that they inherit as their own.
+    """
+    return table.id if table.partition_key else f"ONLY {table.id}"
+
+
+def _queries(table: Table, rows: str, schema: Schema) -> Iterator[tuple[str, str]]:
     for column in table.columns:
+        name = f"{table.id}.{quote_name(column.name)}"
         if not column.nullable:
-            yield (
-                f"{table.id}.{quote_name(column.name)} NOT NULL",
-                f"SELECT count(*) FROM {table.id} WHERE {_quoted(column.name)} IS NULL",
-            )
+            yield f"{name} NOT NULL", f"SELECT count(*) FROM {rows} WHERE {_quoted(column.name)} IS NULL"
         for check in column.type.domain_checks:
-            condition = re.sub(r"\bVALUE\b", _quoted(column.name).replace("\\", "\\\\"), check.expression)
-            yield f"{table.id}.{quote_name(column.name)} {check.name}", _count_false(table, condition)
+            yield f"{name} {check.name}", _count_false(rows, _of_column(check.expression, column.name))
     for unique in table.uniques:
-        yield f"{table.id}.{quote_name(unique.name)}", _count_duplicates(table, unique)
+        yield f"{table.id}.{quote_name(unique.name)}", _count_duplicates(rows, unique)
     for key in table.foreign_keys:
-        yield key.id, _count_orphans(key)
+        yield key.id, _count_orphans(rows, key, _rows(schema.by_id[key.parent]))
     for check in table.checks:
-        yield f"{table.id}.{quote_name(check.name)}", _count_check(table, check)
+        yield f"{table.id}.{quote_name(check.name)}", _count_false(rows, check.expression)
 
 
-def _count_check(table: Table, check: Check) -> str:
-    return _count_false(table, check.expression)
+def _of_column(expression: str, column: str) -> str:
+    """Turns a domain's condition into one on a column."""
+    return _VALUE.sub(lambda found: _quoted(column) if found[1] else found[0], expression)
 
 
-def _count_false(table: Table, condition: str) -> str:
-    return f"SELECT count(*) FROM {table.id} WHERE ({condition}) IS FALSE"
+def _count_false(rows: str, condition: str) -> str:
+    return f"SELECT count(*) FROM {rows} WHERE ({condition}) IS FALSE"
 
 
-def _count_duplicates(table: Table, unique: Unique) -> str:
+def _count_duplicates(rows: str, unique: Unique) -> str:
     parts = unique.expressions or tuple(_quoted(name) for name in unique.columns)
     filters = [f"({unique.predicate})"] if unique.predicate else []
     if unique.nulls_distinct:
         filters += [f"({part}) IS NOT NULL" for part in parts]
     where = f" WHERE {' AND '.join(filters)}" if filters else ""
-    # Uniqueness holds within one table, not across those that inherit from it.
-    source = table.id if table.kind == "partitioned" else f"ONLY {table.id}"
-    keys = ", ".join(parts)
-    return f"SELECT count(*) FROM (SELECT 1 FROM {source}{where} GROUP BY {keys} HAVING count(*) > 1) AS d"
+    keys = ", ".join(f"({part})" for part in parts)
+    return f"SELECT count(*) FROM (SELECT 1 FROM {rows}{where} GROUP BY {keys} HAVING count(*) > 1) AS d"
 
 
-def _count_orphans(key: ForeignKey) -> str:
+def _count_orphans(rows: str, key: ForeignKey, parents: str) -> str:
     pairs = list(zip(key.columns, key.parent_columns, strict=True))
     present = " AND ".join(f"c.{_quoted(down)} IS NOT NULL" for down, _ in pairs)
     join = " AND ".join(f"p.{_quoted(up)} = c.{_quoted(down)}" for down, up in pairs)
-    orphan = f"({present} AND NOT EXISTS (SELECT 1 FROM {key.parent} p WHERE {join}))"
+    orphan = f"({present} AND NOT EXISTS (SELECT 1 FROM {parents} AS p WHERE {join}))"
     if key.match_full:
         some = " OR ".join(f"c.{_quoted(down)} IS NOT NULL" for down, _ in pairs)
         orphan += f" OR (({some}) AND NOT ({present}))"
-    return f"SELECT count(*) FROM {key.child} c WHERE {orphan}"
+    return f"SELECT count(*) FROM {rows} AS c WHERE {orphan}"
 
 
 def _quoted(name: str) -> str:

@@ -23,7 +23,7 @@ from replica.databases.postgres.staging import (
 )
 from replica.databases.url import DatabaseUrl, database_name
 from replica.errors import DatabaseError, DiskFullError, PrivilegeError, TargetNotEmptyError
-from replica.schema.model import Schema
+from replica.schema.model import Schema, Table
 
 Connection = psycopg.Connection[Any]
 
@@ -42,22 +42,25 @@ def check_source(url: DatabaseUrl, schema: Schema) -> list[Finding]:
 
 
 def _privileges(connection: Connection, schema: Schema) -> Iterator[Finding]:
-    refused = 0
-    for table in schema.tables:
-        may_enter = _scalar(connection, "SELECT has_schema_privilege(quote_ident(%s), 'USAGE')", [table.schema])
-        may_read = may_enter and _scalar(connection, "SELECT has_table_privilege(%s, 'SELECT')", [table.id])
-        if not may_read:
-            refused += 1
-            hint = "this user may not read it: GRANT SELECT on it (and USAGE on its schema)"
-            yield Finding("error", table.id, hint, PrivilegeError)
+    refused = [table.id for table in schema.tables if not _may_read(connection, table)]
+    hint = "this user may not read it: GRANT SELECT on it (and USAGE on its schema)"
+    yield from (Finding("error", table, hint, PrivilegeError) for table in refused)
     if not refused:
         yield Finding("ok", "privileges", f"SELECT on all {len(schema.tables)} tables")
+
+
+def _may_read(connection: Connection, table: Table) -> bool:
+    # Without USAGE the server does not even look for the table.
+    may_enter = _scalar(connection, "SELECT has_schema_privilege(%s, 'USAGE')", [table.schema])
+    return bool(may_enter and _scalar(connection, "SELECT has_table_privilege(%s, 'SELECT')", [table.id]))
 
 
 def _row_security(connection: Connection, schema: Schema) -> Iterator[Finding]:
     """A policy would silently show this user a part of the rows only."""
     for table in schema.tables:
-        if table.row_security and _scalar(connection, "SELECT row_security_active(%s::regclass)", [table.id]):
+        if not table.row_security or not _may_read(connection, table):
+            continue
+        if _scalar(connection, "SELECT row_security_active(%s::regclass)", [table.id]):
             yield Finding(
                 "error",
                 table.id,

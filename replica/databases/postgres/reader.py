@@ -166,6 +166,9 @@ def _expression(column: Column, reading: Reading) -> str:
         return f"octet_length({name})::int8" if family == "bytes" else f"length({name}::text)::int8"
     if family in _AS_NUMBER:
         return _AS_NUMBER[family].format(name)
+    if column.type.base == "oid":
+        # ADBC takes it for a signed number.
+        return f"{name}::int8"
     if family in ("array", "composite"):
         return f"to_jsonb({name})::text"
     # A domain is read as the type under it, a type that ADBC would hand over as opaque bytes as text.

@@ -7,18 +7,19 @@ Two ways, one protocol (:class:`~replica.databases.base.Staging`):
 * :class:`InPlace` does everything in one transaction inside the existing target.
 
 Either way a run that fails, is interrupted or is killed leaves the target as it was. A staging database says in
-its comment whose it is; while a run works on a target it holds an advisory lock, so what carries the comment when
-the lock is free was left by a run that died, and is removed.
+its name and its comment whose it is; while a run works on a target it holds an advisory lock, so what carries that
+mark when the lock is free was left by a run that died, and is removed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import groupby
 from typing import Any
 
@@ -36,6 +37,7 @@ from replica.errors import (
     IntegrityError,
     LoadError,
     PrivilegeError,
+    ReplicaError,
     TargetBusyError,
     TargetNotEmptyError,
 )
@@ -76,24 +78,21 @@ def open_staging(url: DatabaseUrl, ddl: Ddl, *, replace: bool, workers: int) -> 
     """
     name = database_name(url)
     with _locked(url, name) as upkeep:
-        _remove_leftovers(upkeep, name)
+        with reported("removing what an earlier run left", LoadError):
+            _remove_leftovers(upkeep, name)
         there = exists(upkeep, name)
         if there:
             _refuse_unless_empty(url, replace)
         if _may_swap(upkeep, name, there):
-            staging = SideBySide(url, upkeep, ddl, there=there, workers=workers)
+            with _side_by_side(url, upkeep, ddl, there=there, workers=workers) as side_by_side:
+                yield side_by_side
         elif there:
             with _in_place(url) as in_place:
                 yield in_place
-            return
         else:
             raise PrivilegeError(
                 f"database {name} does not exist and this user may not create it: create it, or grant CREATEDB"
             )
-        try:
-            yield staging
-        finally:
-            staging.close()
 
 
 def maintenance_connection(url: DatabaseUrl) -> Connection:
@@ -105,10 +104,20 @@ def maintenance_connection(url: DatabaseUrl) -> Connection:
     others = [name for name in ("postgres", "template1") if name != target]
     for name in others:
         try:
-            return connect(with_database(url, name), autocommit=True)
+            return _patient(with_database(url, name))
         except AuthenticationError:
             continue
-    return connect(url, autocommit=True)
+    return _patient(url)
+
+
+def _patient(url: DatabaseUrl) -> Connection:
+    """Opens a session that may work and wait as long as it needs, whatever the user's usual limits are."""
+    connection = connect(url, autocommit=True)
+    connection.execute(
+        "SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings"
+        " WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_session_timeout')"
+    )
+    return connection
 
 
 def exists(upkeep: Connection, name: str) -> bool:
@@ -130,21 +139,24 @@ def _locked(url: DatabaseUrl, name: str) -> Iterator[Connection]:
         yield upkeep
 
 
+def _staging_prefix(target: str) -> str:
+    """How the names of a target's staging databases begin: a new database has a name before it has a comment."""
+    return f"replica_staging_{hashlib.sha256(target.encode()).hexdigest()[:12]}_"
+
+
+def _mark(target: str) -> str:
+    return json.dumps({MARK: target})
+
+
 def _remove_leftovers(upkeep: Connection, target: str) -> None:
-    """Removes what a killed run left behind. The lock is ours, so nothing of it is in use."""
+    """Removes what this run or a killed one leaves behind. The lock is ours, so nobody else uses any of it."""
     rows = upkeep.execute(
-        "SELECT d.datname, s.description FROM pg_catalog.pg_database d"
-        " JOIN pg_catalog.pg_shdescription s ON s.objoid = d.oid AND s.classoid = 'pg_catalog.pg_database'::regclass"
-        " WHERE s.description LIKE %s",
-        [f'{{"{MARK}"%'],
+        "SELECT datname FROM pg_catalog.pg_database"
+        " WHERE starts_with(datname, %s) OR shobj_description(oid, 'pg_database') = %s",
+        [_staging_prefix(target), _mark(target)],
     ).fetchall()
-    for name, comment in rows:
-        try:
-            ours = json.loads(comment).get(MARK) == target
-        except ValueError:
-            continue
-        if ours:
-            upkeep.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    for (name,) in rows:
+        upkeep.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def _refuse_unless_empty(url: DatabaseUrl, replace: bool) -> None:
@@ -203,7 +215,11 @@ class _Building:
             self._position(sequence, schema)
 
     def _position(self, sequence: SqlSequence, schema: Schema) -> None:
-        extreme, pick = ("max", "greatest") if sequence.increment > 0 else ("min", "least")
+        first, last = sequence.minimum, sequence.maximum
+        extreme, pick, clip, reaches = "max", "greatest", "least", ">="
+        if sequence.increment < 0:
+            first, last = last, first
+            extreme, pick, clip, reaches = "min", "least", "greatest", "<="
         used = [
             f"(SELECT {extreme}({_quoted(column)}) FROM {table})"
             for table, column in sequence.users
@@ -211,12 +227,12 @@ class _Building:
         ]
         if not used:
             return
-        # A value on the wrong side of the start would make the sequence hand out keys that are taken.
-        last = f"SELECT {pick}({', '.join(used)}) AS value"
-        first = f"SELECT {sequence.start:d} AS value"
+        # Columns may hold what the sequence never gives: before its first value all are free, behind its last none.
         statement = (
-            f"SELECT setval({_literal(sequence.id)}, coalesce(l.value, f.value)::bigint, l.value IS NOT NULL)"
-            f" FROM ({last}) l, ({first}) f"
+            f"SELECT setval({_literal(sequence.id)},"
+            f" (CASE WHEN taken THEN {clip}(value, {last:d}) ELSE {sequence.start:d} END)::bigint, taken)"
+            f" FROM (SELECT value, coalesce(value {reaches} {first:d}, false) AS taken"
+            f" FROM (SELECT {pick}({', '.join(used)}) AS value) AS u) AS t"
         )
         self.run_sql(f"positioning sequence {sequence.id}", statement)
 
@@ -240,9 +256,8 @@ class SideBySide(_Building):
         self._there = there
         self._upkeep = upkeep
         self._workers = max(1, workers)
-        self._name = f"replica_staging_{secrets.token_hex(6)}"
+        self._name = _staging_prefix(self._target) + secrets.token_hex(6)
         self._url = with_database(url, self._name)
-        self._published = False
         with reported("creating the staging database", LoadError):
             self._create(ddl)
         super().__init__(self._session())
@@ -258,7 +273,7 @@ class SideBySide(_Building):
             plain = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'")
             self._upkeep.execute(plain.format(sql.Identifier(self._name), ddl.encoding))
         comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
-        self._upkeep.execute(comment.format(sql.Identifier(self._name), json.dumps({MARK: self._target})))
+        self._upkeep.execute(comment.format(sql.Identifier(self._name), _mark(self._target)))
 
     def _session(self) -> Connection:
         connection = connect(self._url, autocommit=True)
@@ -317,7 +332,6 @@ class SideBySide(_Building):
                 with self._upkeep.transaction():
                     self._upkeep.execute(sql.SQL("COMMENT ON DATABASE {} IS NULL").format(staging))
                     self._upkeep.execute(rename.format(staging, target))
-                self._published = True
                 return
             properties = _properties(self._upkeep, self._target, self._name)
             with self._without_sessions(), self._upkeep.transaction():
@@ -325,10 +339,7 @@ class SideBySide(_Building):
                     self._upkeep.execute(statement)
                 self._upkeep.execute(rename.format(target, old))
                 self._upkeep.execute(rename.format(staging, target))
-                mark = json.dumps({MARK: self._target})
-                self._upkeep.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(old, mark))
-            self._published = True
-            self._upkeep.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(old))
+                self._upkeep.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(old, _mark(self._target)))
 
     @contextmanager
     def _without_sessions(self) -> Iterator[None]:
@@ -336,13 +347,13 @@ class SideBySide(_Building):
         done = threading.Event()
 
         def end_sessions() -> None:
-            with connect(with_database(self._url, self._upkeep.info.dbname), autocommit=True) as other:
+            # Where this fails, the renaming says that the database is in use.
+            with (
+                suppress(ReplicaError, psycopg.Error),
+                connect(with_database(self._url, self._upkeep.info.dbname), autocommit=True) as other,
+            ):
                 while not done.wait(0.05):
-                    other.execute(
-                        "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity"
-                        " WHERE datname = ANY(%s) AND pid <> ALL(%s)",
-                        [[self._target, self._name], [other.info.backend_pid, self._upkeep.info.backend_pid]],
-                    )
+                    _end_sessions(other, [self._target, self._name])
 
         ender = threading.Thread(target=end_sessions, daemon=True)
         ender.start()
@@ -352,16 +363,30 @@ class SideBySide(_Building):
             done.set()
             ender.join()
 
-    def close(self) -> None:
-        """Removes the staging database unless it was published."""
-        self.connection.close()
-        if not self._published and not self._upkeep.closed:
-            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self._name))
-            try:
-                self._upkeep.execute(drop)
-            except psycopg.Error:
-                # The server is gone or the session is broken; the next run finds it by its comment.
-                return
+
+@contextmanager
+def _side_by_side(url: DatabaseUrl, upkeep: Connection, ddl: Ddl, *, there: bool, workers: int) -> Iterator[SideBySide]:
+    try:
+        staging = SideBySide(url, upkeep, ddl, there=there, workers=workers)
+        with closing(staging.connection):
+            yield staging
+    finally:
+        # The staging database or, once it is published, the old one. If the server or the session is gone by now,
+        # the next run does this.
+        with suppress(psycopg.Error):
+            _remove_leftovers(upkeep, database_name(url))
+
+
+def _end_sessions(connection: Connection, databases: list[str]) -> None:
+    """Ends the sessions in databases, as far as the user may."""
+    found = connection.execute(
+        "SELECT pid FROM pg_catalog.pg_stat_activity"
+        " WHERE datname = ANY(%s) AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
+        [databases],
+    ).fetchall()
+    for (pid,) in found:
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT pg_terminate_backend(%s)", [pid])
 
 
 class InPlace(_Building):
@@ -392,37 +417,28 @@ def _in_place(url: DatabaseUrl) -> Iterator[InPlace]:
 def _drop_everything(connection: Connection) -> None:
     rows = connection.execute(
         "SELECT nspname FROM pg_catalog.pg_namespace"
-        " WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'"
+        " WHERE nspname NOT LIKE 'pg\\_%' AND nspname NOT IN ('information_schema', 'public')"
     ).fetchall()
     for (name,) in rows:
-        if name == "public":
-            _empty_public(connection)
-        else:
-            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+    # Only its owner may drop the schema "public", and the owner of a database need not be that.
+    while found := connection.execute(_PUBLIC_OBJECT_SQL).fetchone():
+        connection.execute(f"DROP {found[0]} {found[1]} CASCADE".encode())
 
 
-# Only its owner may drop the schema "public", and the owner of a database need not be that.
-_PUBLIC_OBJECTS_SQL = """
-SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE'
-                      WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END AS kind, c.oid::regclass::text AS name
-  FROM pg_catalog.pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r','p','v','m','S','f')
-   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend x WHERE x.objid = c.oid AND x.deptype = 'e')
-UNION ALL
-SELECT CASE p.prokind WHEN 'a' THEN 'AGGREGATE' WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, p.oid::regprocedure::text
-  FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'public'::regnamespace
-   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend x WHERE x.objid = p.oid AND x.deptype = 'e')
-UNION ALL
-SELECT CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, t.oid::regtype::text
-  FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
- WHERE t.typnamespace = 'public'::regnamespace AND t.typtype IN ('e', 'd', 'c', 'r')
-   AND (c.oid IS NULL OR c.relkind = 'c')
-   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend x WHERE x.objid = t.oid AND x.deptype = 'e')
+# Of what stands in "public", something that is no part of anything else: a table's type goes with the table.
+_PUBLIC_OBJECT_SQL = """
+SELECT CASE WHEN o.type = 'statistics object' THEN 'STATISTICS'
+            WHEN o.type = 'composite type' THEN 'TYPE'
+            WHEN o.type IN ('function', 'procedure', 'aggregate') THEN 'ROUTINE'
+            ELSE upper(o.type) END, o.identity
+  FROM pg_catalog.pg_depend d, pg_catalog.pg_identify_object(d.classid, d.objid, 0) AS o
+ WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = 'public'::regnamespace
+   AND d.deptype = 'n' AND d.classid <> 'pg_catalog.pg_extension'::regclass
+   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend x WHERE x.classid = d.classid AND x.objid = d.objid
+                    AND x.objsubid = 0 AND x.deptype <> 'n')
+ LIMIT 1
 """
-
-
-def _empty_public(connection: Connection) -> None:
-    while found := connection.execute(_PUBLIC_OBJECTS_SQL).fetchone():
-        connection.execute(f"DROP {found[0]} IF EXISTS {found[1]} CASCADE".encode())
 
 
 def _properties(upkeep: Connection, target: str, staging: str) -> list[sql.Composed]:

@@ -118,6 +118,8 @@ def copy_binary(
             adbc.connect(uri, autocommit=True) as connection,
             connection.cursor() as cursor,
         ):
+            # The user may have a limit that suits short statements only.
+            cursor.execute("SET statement_timeout = 0")
             reader = pa.RecordBatchReader.from_batches(target, pull())
             return int(cursor.adbc_ingest(table.name, reader, mode="append", db_schema_name=table.schema))
     except BaseException:
