@@ -302,7 +302,7 @@ def test_an_unknown_key_in_a_map_is_named(
 def test_a_password_is_never_printed(shop: DatabaseUrl, target: DatabaseUrl) -> None:
     parts = {**conninfo.conninfo_to_dict(shop.secret), "password": "hunter2-žluť"}
     source = conninfo.make_conninfo("", **parts)
-    wrong = f"postgresql://nobody:hunter2@127.0.0.1:1/x"
+    wrong = "postgresql://nobody:hunter2@127.0.0.1:1/x"
     said = [
         replica("run", source, target.secret, "--effort", "0.1", "--workers", "1"),
         replica("check", source, target.secret, code=errors.TargetNotEmptyError.exit_code),

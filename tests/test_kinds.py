@@ -488,6 +488,14 @@ def test_whole_numbers_beyond_the_precision_of_floats_are_learned() -> None:
     assert sum(2**62 <= value <= source[-1] for value in made.to_pylist()) >= 195
 
 
+def test_numbers_near_the_end_of_floats_are_learned() -> None:
+    source = [1.7e308, -1.7e308, 5e-324, 0.0, 1e300] * 30
+    made = as_floats(replicated("number", plain("float8", "float8", "float"), pa.array(source)))
+    assert np.isfinite(made).all()
+    assert np.array_equal(np.sign(made[:2]), [1, -1])
+    assert made[3] == 0
+
+
 def test_special_numbers_come_back_as_they_are() -> None:
     source = [1.5, float("nan"), None, float("inf"), float("-inf")] * 20
     made = replicated("number", plain("float8", "float8", "float"), pa.array(source, pa.float64(), from_pandas=False))

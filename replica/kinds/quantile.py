@@ -21,6 +21,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 MAX_KNOTS = 2048
+# Numbers beyond this are learned as this, so that sums and slopes stay finite.
+_GREATEST = 1e280
 # Where there are more different values than this, a spike must also be heavy, or stand out from its neighbours.
 _FEW_VALUES = 1024
 _STANDS_OUT = 4.0
@@ -47,6 +49,7 @@ class QuantileCode:
 
     def encode(self, values: Floats) -> npt.NDArray[np.int32]:
         """Returns the bin of each finite value: shape (rows,)."""
+        values = np.clip(values, -_GREATEST, _GREATEST)
         left = np.searchsorted(self.knots_v, values, side="left")
         right = np.searchsorted(self.knots_v, values, side="right")
         last = len(self.knots_v) - 1
@@ -81,6 +84,7 @@ def fit_quantiles(values: Floats, holders: Ints | None, *, bins: int, min_holder
         bins: most bins.
         min_holders: least holders behind a spike and behind a piece of the curve.
     """
+    values = np.clip(values, -_GREATEST, _GREATEST)
     distinct, group, counts = np.unique(values, return_inverse=True, return_counts=True)
     held = count_holders(group.reshape(-1), len(distinct), holders)
     if _too_few(held, holders, min_holders):

@@ -1,0 +1,37 @@
+"""What every benchmark needs: a database, a target beside it, and a stopwatch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psycopg
+
+from replica.databases.url import DatabaseUrl, database_name, with_database
+
+TURNS = 5
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """An empty database that belongs to one benchmark."""
+
+    url: DatabaseUrl
+
+    @property
+    def target(self) -> DatabaseUrl:
+        """The address of a database that the benchmark may create."""
+        return with_database(self.url, f"{database_name(self.url)}_replica")
+
+    def execute(self, statement: str) -> None:
+        """Runs SQL in the database."""
+        with psycopg.connect(self.url.secret, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Returns how long something takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
