@@ -196,7 +196,7 @@ def plan(schema: Schema, schema_map: SchemaMap, settings: Settings) -> Plan:
     schema = _with_references(schema, schema_map)
     notes: list[str] = []
     skipped = _skipped(schema, schema_map, settings, notes)
-    _check_rows(schema_map, settings, skipped)
+    check_rows(schema_map, settings.rows, skipped)
     active = [table for table in schema.tables if table.id not in skipped]
     owners = {table.id: owner for table in active if (owner := _owner(table, schema_map.tables[table.id], skipped))}
     _refuse_owner_circles(owners)
@@ -354,9 +354,20 @@ def _skipped(schema: Schema, schema_map: SchemaMap, settings: Settings, notes: l
     return skipped
 
 
-def _check_rows(schema_map: SchemaMap, settings: Settings, skipped: Mapping[str, str]) -> None:
-    """Refuses numbers of rows for tables whose number is settled."""
-    for name in settings.rows:
+def check_rows(schema_map: SchemaMap, rows: Iterable[str], skipped: Mapping[str, str]) -> None:
+    """Refuses numbers of rows for tables that do not exist or whose number is settled.
+
+    Args:
+        schema_map: what is known about the tables.
+        rows: ids of the tables that are to get a number of rows.
+        skipped: ids of the tables that get none, and why.
+
+    Raises:
+        PlanError: a table cannot get a number of rows.
+    """
+    for name in rows:
+        if name not in schema_map.tables:
+            raise PlanError(f"--rows {name}: there is no such table; known are {_some(schema_map.tables)}")
         if name in skipped:
             raise PlanError(f"--rows {name}: the table gets no rows ({skipped[name]}): leave it out of --rows")
         if schema_map.tables[name].role == "lookup":

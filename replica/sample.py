@@ -25,7 +25,7 @@ from replica.making.assigning import Assigner
 from replica.making.drawing import CHUNK_ROWS, Drawing, Skeleton, draw
 from replica.making.made import MadeDatabase, MadeTable
 from replica.making.room import room_under
-from replica.plan import Plan, ReferencePlan, TablePlan
+from replica.plan import Plan, ReferencePlan, TablePlan, check_rows
 from replica.relations.context import ancestor_codes, see_referenced
 from replica.relations.fanout import reconcile
 from replica.relations.gaps import in_measure
@@ -80,8 +80,9 @@ def planned_rows(replica: FittedReplica, settings: Settings) -> dict[str, int]:
     """Returns how many rows each table gets.
 
     Raises:
-        PlanError: more rows were asked for than the table's parents can have.
+        PlanError: more rows were asked for than the table's parents can have, or for a table that cannot get any.
     """
+    check_rows(replica.plan.schema_map, settings.rows, replica.plan.skipped)
     counts: dict[str, int] = {}
     for table, fitted in replica.planned():
         if table.id in settings.rows:

@@ -56,7 +56,7 @@ class Settings:
         if not 0 < self.scale <= 10_000:
             raise SettingsError(f"scale {self.scale:g} is out of range: give a number above 0, up to 10000")
         for name, wanted in (("workers", self.workers), ("max minutes", self.max_minutes), ("effort", self.effort)):
-            if wanted is not None and wanted <= 0:
+            if wanted is not None and not wanted > 0:
                 raise SettingsError(f"{name} must be above 0, however: {wanted:g}")
         for name, least, given in (("min holders", 1, self.min_holders), ("fit rows", 100, self.fit_rows)):
             if given < least:

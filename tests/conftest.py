@@ -67,6 +67,8 @@ class Server:
 
 
 def _docker_answers() -> bool:
+    if not os.environ.get("DOCKER_HOST") and not Path("/var/run/docker.sock").exists():
+        return False
     try:
         import docker  # noqa: PLC0415 - comes with testcontainers, and asks a daemon
 

@@ -42,16 +42,8 @@ def test_the_defaults_are_a_whole_run_of_the_source_as_it_is() -> None:
         ({"min_holders": 0}, "min holders must be at least 1, however: 0"),
         ({"fit_rows": 99}, "fit rows must be at least 100, however: 99"),
         ({"rows": {"public.a": 1, "public.b": -1}}, "--rows public.b=-1: a number of rows cannot be negative"),
-        pytest.param(
-            {"effort": math.nan},
-            "effort",
-            marks=pytest.mark.xfail(strict=True, reason="nan is taken for a number above 0"),
-        ),
-        pytest.param(
-            {"max_minutes": math.nan},
-            "max minutes",
-            marks=pytest.mark.xfail(strict=True, reason="nan is taken for a number above 0"),
-        ),
+        ({"effort": math.nan}, "effort"),
+        ({"max_minutes": math.nan}, "max minutes"),
     ],
 )
 def test_a_value_out_of_range_is_refused_and_named(values: dict[str, Any], message: str) -> None:

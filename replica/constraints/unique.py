@@ -76,7 +76,11 @@ def keep_unique(rule: Rule, columns: Mapping[str, pa.Array], rng: np.random.Gene
             break
         # One column at a time: a whole row of a donor would repeat the donor's key.
         name = rule.changeable[attempt % len(rule.changeable)]
-        donors = rng.integers(0, len(current[name]), len(bad))
+        # Nulls would always do, and their share would grow.
+        known = np.flatnonzero(~is_null(current[name]))
+        if not len(known):
+            continue
+        donors = known[rng.integers(0, len(known), len(bad))]
         trial = {**current, name: put(current[name], bad, current[name].take(pa.array(donors)))}
         # A change may fall on another row's key, or take a row out of a partial rule; either way all are judged anew.
         still = np.flatnonzero(repeated(rule, trial))

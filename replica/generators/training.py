@@ -87,7 +87,9 @@ def train(task: Task, options: FitOptions, rng: np.random.Generator, *, rate: fl
     held_out, seen = order[: schedule.held_out], order[schedule.held_out :]
     steps = schedule.epochs * -(-len(seen) // schedule.batch)
     optimizer = _optimizer(task.net, rate, decay)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps + 1, pct_start=0.1)
+    # The way up takes two steps at least: with one it has no length, and torch divides by it.
+    rise = max(0.1, min(0.9, 2 / (steps + 1)))
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps + 1, pct_start=rise)
     average = {name: value.detach().clone() for name, value in task.net.named_parameters()}
     best, kept = float("inf"), average
     deadline = None if options.max_seconds is None else time.monotonic() + options.max_seconds
