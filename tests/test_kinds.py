@@ -323,6 +323,32 @@ def test_the_server_takes_what_every_kind_makes(server_types: psycopg.Connection
         assert least > 1 or found == (N - N // 5,), name
 
 
+LIMITS: list[tuple[SqlType, list[float]]] = [
+    (plain("smallint", "int2", "integer"), [-(2**15), 2**15 - 1]),
+    (plain("bigint", "int8", "integer"), [-(2**63), 2**63 - 1]),
+    (plain("oid", "oid", "integer"), [0, 2**32 - 1]),
+    (plain("real", "float4", "float"), [-3e38, 3e38, 1e-40]),
+    (plain("double precision", "float8", "float"), [-1.7e308, 1.7e308, 5e-324]),
+    (plain("numeric", "numeric", "numeric"), [-1e300, 1e40, 1e-9]),
+    (plain("numeric(38,10)", "numeric", "numeric", precision=38, scale=10), [-1e28, 1e28, 0.1]),
+    (plain("numeric(5,5)", "numeric", "numeric", precision=5, scale=5), [-0.99999, 0.99999]),
+    (plain("money", "money", "money"), [-92233720368547758.08, 92233720368547758.07, 0.01]),
+]
+
+
+@pytest.mark.parametrize(("kind", "limits"), LIMITS, ids=lambda found: getattr(found, "name", ""))
+@pytest.mark.parametrize("least", [1, 10, 200])
+def test_the_server_takes_numbers_near_the_limits_of_their_type(
+    server_types: psycopg.Connection[Any], kind: SqlType, limits: list[float], least: int
+) -> None:
+    values = pa.array(limits * 20, pa.int64() if kind.family == "integer" else pa.float64())
+    batch = pa.RecordBatch.from_arrays([replicated("number", kind, values, min_holders=least)], ["x"])
+    taken = Table("public", "taken", (Column("x", kind),))
+    with server_types.transaction(force_rollback=True):
+        server_types.execute(f"CREATE TABLE taken (x {kind.name})".encode())
+        assert copy_csv(server_types, taken, ["x"], iter([batch])) == len(values)
+
+
 # Registries
 
 

@@ -150,7 +150,7 @@ def leftovers(server: Server, place: Place) -> list[str]:
 
 
 def lock_holders(server: Server, place: Place) -> list[int]:
-    """The sessions that keep others from writing the target."""
+    """The connections that keep others from writing the target."""
     query = (
         "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 24241"
         f" AND objid = (hashtext('{place.name}')::bigint & 4294967295)::oid"
@@ -232,7 +232,7 @@ def test_the_old_content_is_there_until_the_last_step_is_done(learned: FittedRep
     assert {count for _, count in seen} == {1}
 
 
-def test_sessions_in_the_old_target_do_not_block_its_replacement(learned: FittedReplica, beside: Place) -> None:
+def test_connections_to_the_old_target_do_not_block_its_replacement(learned: FittedReplica, beside: Place) -> None:
     with psycopg.connect(beside.url.secret) as idle:
         idle.execute("LOCK TABLE precious")
         write(learned, beside.url, REPLACE)
@@ -267,7 +267,7 @@ def test_clients_that_come_back_again_and_again_do_not_block_the_replacement(
     assert is_replica(beside.url)
 
 
-def test_a_session_that_the_user_may_not_end_keeps_the_old_target(
+def test_a_connection_that_the_user_may_not_end_keeps_the_old_target(
     server: Server, learned: FittedReplica, beside: Place
 ) -> None:
     before = beside.content()
@@ -310,7 +310,7 @@ def test_properties_of_the_database_survive_its_replacement(
     before = rows(server.admin, query)
     assert [len(found) for found in before[0][3:]] == [2, 5]
     write(learned, server.url(beside.name), REPLACE)
-    assert is_replica(beside.url)
+    assert is_replica(server.url(beside.name))
     assert rows(server.admin, query) == before
 
 
@@ -459,7 +459,7 @@ def test_a_failure_leaves_the_target_as_it_was(
 def test_a_failure_of_the_commit_leaves_the_target_as_it_was(learned: FittedReplica, inside: Place) -> None:
     content = inside.content()
     entry = Statement("TRIGGER", "public", "late", LATE)
-    with pytest.raises(LoadError, match="^publishing the target: no$"):
+    with pytest.raises(LoadError, match=r"^publishing the target: no$"):
         write(changed_ddl(learned, after=(entry,)), inside.url, REPLACE)
     assert inside.content() == content
 
@@ -489,8 +489,8 @@ def test_an_interruption_leaves_the_target_as_it_was(
 # Losing the connection
 
 
-def end_sessions(server: Server, place: Place) -> None:
-    """Ends the sessions of a run in the database that it writes."""
+def end_connections(server: Server, place: Place) -> None:
+    """Ends the connections of a run in the database that it writes."""
     names = ", ".join(f"'{name}'" for name in [place.name, *leftovers(server, place)])
     query = (
         "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity"
@@ -505,7 +505,7 @@ def test_a_connection_lost_while_rows_are_loaded_leaves_the_target_as_it_was(
 ) -> None:
     content = untouched.content()
     with pytest.raises(ConnectionLostError, match=r"^loading public\.[a-z]+: .*run again"):
-        write(learned, untouched.url, REPLACE, at("rows", lambda: end_sessions(server, untouched), detail))
+        write(learned, untouched.url, REPLACE, at("rows", lambda: end_connections(server, untouched), detail))
     assert untouched.content() == content
     assert leftovers(server, untouched) == []
 
@@ -518,7 +518,7 @@ def test_a_connection_lost_before_publishing_leaves_the_target_and_the_next_run_
         assert value(server.admin, f"SELECT pg_terminate_backend({pid}, 10000)")
 
     content = beside.content()
-    with pytest.raises(ConnectionLostError, match="^publishing the target: "):
+    with pytest.raises(ConnectionLostError, match=r"^publishing the target: "):
         write(learned, beside.url, REPLACE, at("publish", lose))
     assert beside.content() == content
     assert len(leftovers(server, beside)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -297,14 +298,29 @@ def test_an_error_of_the_maker_of_rows_comes_out_as_it_is(
 
 
 @pytest.mark.parametrize("kind", ["int", "point"])
+@pytest.mark.parametrize("last", [0, 1])
+def test_an_interruption_while_rows_are_made_is_not_lost(
+    empty_database: DatabaseUrl, target: DatabaseUrl, kind: str, last: int
+) -> None:
+    def batches() -> Iterator[pa.RecordBatch]:
+        for i in range(2):
+            yield pa.RecordBatch.from_arrays([pa.array([1] if kind == "int" else ["(1,2)"])], ["v"])
+            if i == last:
+                signal.raise_signal(signal.SIGINT)
+
+    run(empty_database, f"CREATE TABLE t (v {kind})")
+    with staging_like(empty_database, target) as (schema, staging), pytest.raises(KeyboardInterrupt):
+        staging.copy(schema.by_id["public.t"], ["v"], batches())
+
+
+@pytest.mark.parametrize("kind", ["int", "point"])
 def test_a_usual_limit_on_the_time_of_statements_does_not_hold_for_loading(
     empty_database: DatabaseUrl, target: DatabaseUrl, kind: str
 ) -> None:
     unlimited = "LANGUAGE sql AS $$SELECT current_setting('statement_timeout') = '0'$$"
     run(
         empty_database,
-        f"CREATE FUNCTION unlimited() RETURNS boolean {unlimited};"
-        f"CREATE TABLE t (v {kind} CHECK (public.unlimited()))",
+        f"CREATE FUNCTION unlimited() RETURNS boolean {unlimited};CREATE TABLE t (v {kind} CHECK (public.unlimited()))",
     )
     hurried = changed(target, options="-c statement_timeout=600000")
     with staging_like(empty_database, hurried) as (schema, staging):

@@ -136,7 +136,8 @@ class Staging(Protocol):
     def copy(self, table: Table, columns: Sequence[str], batches: Iterator[pa.RecordBatch]) -> int:
         """Writes rows and returns how many.
 
-        The batches hold what :meth:`Snapshot.read` would give, or text in the type's own notation.
+        The batches hold what :meth:`Snapshot.read` would give, or text in the type's own notation; arrays and
+        composites always that.
         """
 
     def run_sql(self, what: str, sql: str) -> int:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Self
 
-from replica.databases.url import DatabaseUrl, parse_url
+from replica.databases.url import DatabaseUrl, parse_url, with_database
 from replica.errors import UnreachableError
 
 
@@ -25,6 +29,26 @@ def tools_folders() -> tuple[Path, ...]:
     return tuple(sorted(Path(str(_package().__file__)).parent.glob("pginstall*/bin")))
 
 
+@contextmanager
+def _with_plain_sockets() -> Iterator[None]:
+    """While it starts a server, keeps the socket out of folders whose names the package would have to quote."""
+    module = _package().postgres_server
+    choose = module.find_suitable_socket_dir
+
+    def choose_plain(folder: Path, elsewhere: Path) -> Path:
+        if re.fullmatch(r"[\w./+-]+", str(folder), re.ASCII):
+            return Path(choose(folder, elsewhere))
+        plain = elsewhere / hashlib.sha256(str(folder).encode()).hexdigest()[:10]
+        plain.mkdir(parents=True, exist_ok=True)
+        return plain
+
+    module.find_suitable_socket_dir = choose_plain
+    try:
+        yield
+    finally:
+        module.find_suitable_socket_dir = choose
+
+
 class EmbeddedServer:
     """A private PostgreSQL 18 in a folder. It listens on a local socket only, and stops with the last user.
 
@@ -34,9 +58,10 @@ class EmbeddedServer:
     """
 
     def __init__(self, folder: Path, *, keep_running: bool = False) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         try:
-            self._server = _package().get_server(folder, cleanup_mode=None if keep_running else "stop")
+            folder.mkdir(parents=True, exist_ok=True)
+            with _with_plain_sockets():
+                self._server = _package().get_server(folder, cleanup_mode=None if keep_running else "stop")
         except Exception as error:  # the package raises whatever its helper processes raise
             raise UnreachableError(
                 f"the embedded PostgreSQL in {folder} did not start ({type(error).__name__}); see {folder / 'log'}"
@@ -44,7 +69,7 @@ class EmbeddedServer:
 
     def url(self, database: str) -> DatabaseUrl:
         """Returns the address of a database on this server, which may not exist yet."""
-        return parse_url(self._server.get_uri(database=database))
+        return with_database(parse_url(self._server.get_uri()), database)
 
     def stop(self) -> None:
         """Stops the server unless another process uses it."""

@@ -17,7 +17,9 @@ from replica.schema.model import Column
 
 DEFAULT_BINS = 128
 _FAMILIES = frozenset({"integer", "float", "numeric", "money"})
-_INTEGER_RANGES = {"int2": 15, "int4": 31, "int8": 63, "oid": 31}
+_INTEGER_RANGES = {"int2": 15, "int4": 31, "int8": 63, "oid": 32}
+# 2**63 cents, as far as float64 is exact.
+_MOST_MONEY = float(np.nextafter(2.0**63 / 100, 0))
 _MAX_DECIMALS = 12
 _ENDLESS_DECIMALS = 6
 _SPECIAL = (np.nan, np.inf, -np.inf)
@@ -184,6 +186,8 @@ def _type_range(column: Column) -> tuple[float, float]:
         # The greatest float64 below 2**63 is what still converts.
         high = float(np.nextafter(top, 0)) if kind.base == "int8" else top - 1
         return (0.0 if kind.base == "oid" else -top, high)
+    if kind.base == "money":
+        return (-_MOST_MONEY, _MOST_MONEY)
     if kind.base == "numeric" and kind.precision is not None:
         scale = kind.scale or 0
         beyond = 10.0 ** (kind.precision - scale)

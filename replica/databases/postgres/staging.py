@@ -353,7 +353,7 @@ class SideBySide(_Building):
                 connect(with_database(self._url, self._upkeep.info.dbname), autocommit=True) as other,
             ):
                 while not done.wait(0.05):
-                    _end_sessions(other, [self._target, self._name])
+                    _end_connections(other, [self._target, self._name])
 
         ender = threading.Thread(target=end_sessions, daemon=True)
         ender.start()
@@ -377,8 +377,8 @@ def _side_by_side(url: DatabaseUrl, upkeep: Connection, ddl: Ddl, *, there: bool
             _remove_leftovers(upkeep, database_name(url))
 
 
-def _end_sessions(connection: Connection, databases: list[str]) -> None:
-    """Ends the sessions in databases, as far as the user may."""
+def _end_connections(connection: Connection, databases: list[str]) -> None:
+    """Ends the connections to databases, as far as the user may."""
     found = connection.execute(
         "SELECT pid FROM pg_catalog.pg_stat_activity"
         " WHERE datname = ANY(%s) AND backend_type = 'client backend' AND pid <> pg_backend_pid()",

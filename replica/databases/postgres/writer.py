@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -106,6 +108,7 @@ def copy_binary(
 
     def pull() -> Iterator[pa.RecordBatch]:
         try:
+            _take_interrupts_back()
             for batch in batches:
                 yield convert(batch)
         except BaseException as error:  # raised again below, whatever it is
@@ -126,6 +129,13 @@ def copy_binary(
         if failed:
             raise failed[0] from None
         raise
+
+
+def _take_interrupts_back() -> None:
+    """Lets Ctrl-C stop the making of rows: the driver takes it, cancels what the server does just now, and goes on."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handler)
 
 
 def copy_csv(
