@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -145,9 +146,26 @@ def _fit_all(jobs: list[_Job], processes: int, total: int) -> Iterator[tuple[str
             yield job.table, fit_job(job)
         return
     with _pool(min(processes, len(jobs))) as pool:
-        futures: dict[Future[TableGenerator], str] = {pool.submit(fit_job, job): job.table for job in jobs}
+        with _main_module_hidden():
+            futures: dict[Future[TableGenerator], str] = {pool.submit(fit_job, job): job.table for job in jobs}
         for future in as_completed(futures):
             yield futures[future], future.result()
+
+
+@contextmanager
+def _main_module_hidden() -> Iterator[None]:
+    """Keeps new processes from running the user's script once more, which would start processes of its own.
+
+    Python does so to find functions of that script; ours are not there.
+    """
+    main = vars(sys.modules["__main__"])
+    hidden = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main["__spec__"] = None
+    main.pop("__file__", None)
+    try:
+        yield
+    finally:
+        main.update(hidden)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def run(url: DatabaseUrl, script: str) -> None:
         connection.execute(script.encode())
 
 
-def changed(url: DatabaseUrl, **parts: object) -> DatabaseUrl:
+def changed(url: DatabaseUrl, **parts: str | int) -> DatabaseUrl:
     """Returns the address with parts of it replaced."""
     return parse_url(conninfo.make_conninfo(url.secret, **parts))
 

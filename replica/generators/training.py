@@ -92,6 +92,7 @@ def train(task: Task, options: FitOptions, rng: np.random.Generator, *, rate: fl
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps + 1, pct_start=rise)
     average = {name: value.detach().clone() for name, value in task.net.named_parameters()}
     best, kept = float("inf"), average
+    done = 0
     deadline = None if options.max_seconds is None else time.monotonic() + options.max_seconds
     for _ in range(schedule.epochs):
         task.net.train()
@@ -101,7 +102,8 @@ def train(task: Task, options: FitOptions, rng: np.random.Generator, *, rate: fl
             nn.utils.clip_grad_norm_(task.net.parameters(), _CLIP)
             optimizer.step()
             cycle.step()
-            _follow(average, task.net)
+            done += 1
+            _follow(average, task.net, done)
         score = _judge(task, average, held_out)
         if score <= best:
             best, kept = score, {name: value.clone() for name, value in average.items()}
@@ -125,9 +127,11 @@ def _batches(seen: Indices, size: int, rng: np.random.Generator) -> Iterator[Ind
 
 
 @torch.no_grad()
-def _follow(average: dict[str, torch.Tensor], net: nn.Module) -> None:
+def _follow(average: dict[str, torch.Tensor], net: nn.Module, step: int) -> None:
+    """Moves the average towards the weights: fast at first, so that nothing of the random start is left in it."""
+    decay = min(_DECAY, step / (step + 9))
     for name, value in net.named_parameters():
-        average[name].lerp_(value, 1 - _DECAY)
+        average[name].lerp_(value, 1 - decay)
 
 
 @torch.no_grad()

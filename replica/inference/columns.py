@@ -100,9 +100,11 @@ def _key(guess: TableGuess, column: Column, schema: Schema) -> Guess:
     start = 1
     if not drawn and column.identity is None and len(guess.sample):
         numbers = guess.sample.column(column.name).drop_null().to_numpy(zero_copy_only=False)
-        low, high = (float(numbers.min()), float(numbers.max())) if len(numbers) else (1.0, 1.0)
+        # As whole numbers of Python: a bigint has more digits than a float.
+        known = len(numbers) > 0 and bool(np.isfinite(numbers).all())
+        low, high = (int(numbers.min()), int(numbers.max())) if known else (1, 1)
         dense = guess.sample.complete and high - low + 1 <= 1.2 * len(numbers)
-        start = int(low) if dense else 1
+        start = low if dense else 1
     found = ColumnMap(kind="key", type=column.type.name, start=start if start != 1 else None)
     return found, None
 
