@@ -70,9 +70,9 @@ def _docker_answers() -> bool:
     if not os.environ.get("DOCKER_HOST") and not Path("/var/run/docker.sock").exists():
         return False
     try:
-        import docker  # noqa: PLC0415 - comes with testcontainers, and asks a daemon
+        from docker.client import DockerClient  # noqa: PLC0415 - comes with testcontainers, and asks a daemon
 
-        client = docker.from_env(timeout=3)
+        client = DockerClient.from_env(timeout=3)
         try:
             return bool(client.ping())
         finally:

@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
+
 from replica.inference.ordering import Ordering
 from replica.inference.personal import guess_personal, is_credential, is_of_persons, words_of
 from replica.inference.sampling import TableSample
@@ -92,6 +94,9 @@ def _as(column: Column, kind: str) -> ColumnMap:
     return ColumnMap(kind=kind, type=column.type.name)
 
 
+_MOST_KEYS = 2**62
+
+
 def _key(guess: TableGuess, column: Column, schema: Schema) -> Guess:
     """A key that is made from the row's number; it starts where the source's does if that is dense."""
     if column.type.family == "uuid":
@@ -104,7 +109,8 @@ def _key(guess: TableGuess, column: Column, schema: Schema) -> Guess:
         known = len(numbers) > 0 and bool(np.isfinite(numbers).all())
         low, high = (int(numbers.min()), int(numbers.max())) if known else (1, 1)
         dense = guess.sample.complete and high - low + 1 <= 1.2 * len(numbers)
-        start = low if dense else 1
+        # Keys that end where the type does leave no room for more rows.
+        start = low if dense and high < _MOST_KEYS else 1
     found = ColumnMap(kind="key", type=column.type.name, start=start if start != 1 else None)
     return found, None
 

@@ -149,7 +149,7 @@ def _insert(connection: psycopg.Connection[tuple[object, ...]], schema: Schema, 
     others = [sql.Identifier(c.name) for c in found.writable_columns if c.name != column]
     listed = sql.SQL(", ").join(others)
     statement = sql.SQL("INSERT INTO {table} ({columns}) SELECT {columns} FROM {table} LIMIT 1")
-    connection.execute(statement.format(table=sql.SQL(table), columns=listed))  # type: ignore[arg-type]
+    connection.execute(statement.format(table=sql.SQL(table), columns=listed))
 
 
 def _assert_nobody_is_taken_over(drafted: Draft, source: DatabaseUrl, target: DatabaseUrl) -> None:
