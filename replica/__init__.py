@@ -14,7 +14,7 @@ from replica.fitted import FittedReplica
 from replica.inference import Draft
 from replica.load import LoadReport
 from replica.pipeline import Planned, check, draft, evaluate, introspect, learn, make_plan, replicate, write
-from replica.plan import Plan
+from replica.planning.decisions import Plan
 from replica.progress import Progress
 from replica.schema.model import Schema
 from replica.schema.schema_map import SchemaMap, read_map

@@ -25,7 +25,7 @@ import safetensors
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
-from replica import fitted, plan
+from replica import fitted
 from replica.databases import base as databases
 from replica.errors import ArtifactError
 from replica.fitted import FittedReplica
@@ -36,6 +36,7 @@ from replica.kinds.code import Pattern
 from replica.kinds.nested import JsonNode
 from replica.kinds.personal import PersonalKind
 from replica.kinds.quantile import QuantileCode
+from replica.planning import decisions
 from replica.relations.context import Ancestor, ContextSpec
 from replica.relations.families import FamilyCode
 from replica.relations.fanout import FanOut
@@ -68,7 +69,7 @@ _UNREADABLE = (
 def _classes() -> dict[str, type]:
     """Every class that a file may hold. What is not listed here is never made."""
     listed = [
-        *(found for module in (fitted, plan, model, graph, schema_map) for found in vars(module).values()),
+        *(found for module in (fitted, decisions, model, graph, schema_map) for found in vars(module).values()),
         *KINDS.values(),
         *GENERATORS.values(),
         *(PersonalKind, QuantileCode, Span, Pattern, JsonNode),

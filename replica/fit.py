@@ -21,7 +21,7 @@ from replica.generators.base import Encoded, FitOptions, TableGenerator
 from replica.learning.conditioning import context_spec, observe, source_context
 from replica.learning.encoding import EncodedTable, encode_tables, is_copied, is_same_person, references_apart
 from replica.learning.source_rows import SourceTable, read_source
-from replica.plan import Plan, TablePlan
+from replica.planning.decisions import Plan, TablePlan
 from replica.progress import Progress, Report, ignore
 from replica.relations.context import ContextSpec
 from replica.relations.keys import KeyMaker

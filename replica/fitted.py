@@ -12,7 +12,7 @@ from replica.databases.base import Ddl
 from replica.generators.base import TableGenerator
 from replica.kinds.base import Codes, Kind, Span
 from replica.kinds.categorical import two_spans
-from replica.plan import Plan, TablePlan
+from replica.planning.decisions import Plan, TablePlan
 from replica.relations.context import ContextSpec
 from replica.relations.families import FamilyCode
 from replica.relations.fanout import FanOut

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from replica.databases.base import Database, Staging
 from replica.fitted import FittedReplica
-from replica.plan import TablePlan
+from replica.planning.decisions import TablePlan
 from replica.progress import Progress, Report, ignore
 from replica.sample import TableRows, planned_rows
 from replica.schema.model import quote_name

@@ -15,7 +15,9 @@ from replica.fit import fit
 from replica.fitted import FittedReplica
 from replica.inference import Draft, draft_map
 from replica.load import LoadReport, load
-from replica.plan import Plan, check_drift, plan
+from replica.plan import plan
+from replica.planning.decisions import Plan
+from replica.planning.scope import check_drift
 from replica.progress import Report, ignore
 from replica.sample import sample
 from replica.schema.model import Schema

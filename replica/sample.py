@@ -25,7 +25,8 @@ from replica.making.assigning import Assigner
 from replica.making.drawing import CHUNK_ROWS, Drawing, Skeleton, draw
 from replica.making.made import MadeDatabase, MadeTable
 from replica.making.room import room_under
-from replica.plan import Plan, ReferencePlan, TablePlan, check_rows
+from replica.planning.decisions import Plan, ReferencePlan, TablePlan
+from replica.planning.scope import check_rows
 from replica.relations.context import ancestor_codes, see_referenced
 from replica.relations.fanout import reconcile
 from replica.relations.gaps import in_measure

@@ -20,7 +20,9 @@ from replica.databases.url import DatabaseUrl
 from replica.errors import DriftError, PlanError, UnknownNameError
 from replica.kinds import KINDS, kind_of_type
 from replica.kinds.personal import PERSONAL
-from replica.plan import ReferencePlan, TablePlan, check_drift, plan
+from replica.plan import plan
+from replica.planning.decisions import ReferencePlan, TablePlan
+from replica.planning.scope import check_drift
 from replica.schema.model import Column, ForeignKey, SqlType, Table, Unique
 from replica.schema.schema_map import ColumnMap, ReferenceMap, TableMap, write_map
 

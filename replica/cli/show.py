@@ -18,7 +18,7 @@ from replica.evaluation.evaluate import EvaluationReport
 from replica.inference import Draft
 from replica.inference.personal import STRONG, guess_personal
 from replica.load import LoadReport
-from replica.plan import Plan, TablePlan
+from replica.planning.decisions import Plan, TablePlan
 from replica.schema.graph import Order, nullable_cost, order_tables
 from replica.schema.model import ForeignKey, Schema, Table, column_list, quote_name
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from replica.generators.base import Encoded
 from replica.kinds.base import Codes, Span
 from replica.learning.encoding import EncodedTable
-from replica.plan import Plan, TablePlan
+from replica.planning.decisions import Plan, TablePlan
 from replica.relations.context import (
     ContextSpec,
     ancestor_codes,

@@ -16,7 +16,7 @@ from replica.kinds.categorical import split_codes
 from replica.kinds.datetime import order_numbers
 from replica.kinds.label import LabelKind
 from replica.learning.source_rows import SourceTable
-from replica.plan import ColumnPlan, Plan, ReferencePlan, TablePlan
+from replica.planning.decisions import ColumnPlan, Plan, ReferencePlan, TablePlan
 from replica.relations.families import FamilyCode, Members, fit_family, summarize
 from replica.relations.fanout import FanOut, fit_fan_out
 from replica.relations.gaps import Measure, fit_gaps, in_measure, in_units

@@ -13,7 +13,7 @@ import pyarrow as pa
 from replica.databases.base import FamilySample, Reading, Snapshot
 from replica.kinds import kind_named
 from replica.kinds.datetime import order_numbers
-from replica.plan import ColumnPlan, Plan, TablePlan
+from replica.planning.decisions import ColumnPlan, Plan, TablePlan
 from replica.progress import Progress, Report, ignore
 from replica.relations.joins import row_numbers
 from replica.schema.model import ForeignKey

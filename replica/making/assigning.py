@@ -10,7 +10,7 @@ from replica.errors import UnsatisfiableError
 from replica.kinds.categorical import joined_codes
 from replica.making.made import MadeDatabase, MadeTable
 from replica.making.room import room_under
-from replica.plan import ReferencePlan, TablePlan
+from replica.planning.decisions import ReferencePlan, TablePlan
 from replica.relations.fanout import reconcile
 from replica.relations.joins import NULL, UNKNOWN, group_numbers, row_numbers
 from replica.relations.references import Children, Parents, assign, levels_without_gaps, spread_over_kept

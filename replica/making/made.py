@@ -19,7 +19,7 @@ from replica.kinds.base import Codes, People, Rows
 from replica.kinds.datetime import moment_array, order_numbers
 from replica.kinds.personal import locale_of, sexes
 from replica.making.drawing import CHUNK_ROWS, Skeleton
-from replica.plan import ColumnPlan, ReferencePlan, TablePlan
+from replica.planning.decisions import ColumnPlan, ReferencePlan, TablePlan
 from replica.relations.gaps import in_units
 from replica.relations.joins import NULL, group_numbers
 from replica.relations.keys import KeyMaker

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from replica.fitted import FittedTable
-from replica.plan import TablePlan
+from replica.planning.decisions import TablePlan
 from replica.schema.model import ForeignKey
 
 

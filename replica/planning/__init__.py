@@ -1,0 +1,1 @@
+"""What planning decides, and the parts that decide it."""

@@ -1,0 +1,151 @@
+"""Owners, the order of tables, references and unique rules: how rows hang together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from replica.errors import PlanError
+from replica.planning.decisions import ColumnPlan, ReferencePlan, UniquePlan
+from replica.schema.graph import Order, find_circle, nullable_cost, order_tables, paths_to
+from replica.schema.model import ForeignKey, Schema, Table, Unique, column_list
+from replica.schema.schema_map import SchemaMap, TableMap
+from replica.settings import Settings
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What planning one table must know of the others."""
+
+    schema: Schema
+    schema_map: SchemaMap
+    settings: Settings
+    owners: Mapping[str, ForeignKey]
+    skipped: Mapping[str, str]
+    deferred: frozenset[str]
+
+
+def owner_of(table: Table, table_map: TableMap, skipped: Mapping[str, str]) -> ForeignKey | None:
+    """Returns the reference that owns a table's rows; None without one, or where its parent gets no rows.
+
+    Raises:
+        PlanError: the schema map names an owner that cannot be one.
+    """
+    # The rows of a lookup are copied, not made under others.
+    if not table_map.owner or table_map.role == "lookup":
+        return None
+    found = [key for key in table.foreign_keys if set(key.columns) == set(table_map.owner)]
+    where = f"schema map: {table.id}: owner {column_list(table_map.owner)}"
+    if not found:
+        known = ", ".join(column_list(key.columns) for key in table.foreign_keys) or "none"
+        raise PlanError(f"{where} is not a reference of the table; its references are {known}")
+    if found[0].is_self:
+        raise PlanError(f"{where} points to the table itself, which cannot own its rows: choose another or none")
+    return None if found[0].parent in skipped else found[0]
+
+
+def refuse_owner_circles(owners: Mapping[str, ForeignKey]) -> None:
+    """Refuses owners that lead back to where they start.
+
+    Raises:
+        PlanError: they do.
+    """
+    circle = find_circle((key.child, key.parent) for key in owners.values())
+    if circle:
+        raise PlanError(f"schema map: owners lead in a circle: {' -> '.join([*circle, circle[0]])}; take one away")
+
+
+def table_order(tables: list[Table], keys: list[ForeignKey], owners: Mapping[str, ForeignKey]) -> Order:
+    """Returns the order of the tables; a circle is never broken at an owner."""
+    by_id = {table.id: table for table in tables}
+    cost = nullable_cost(lambda table, column: by_id[table].by_name[column].nullable)
+    owner_ids = {key.id for key in owners.values()}
+    return order_tables(by_id, keys, lambda key: float("inf") if key.id in owner_ids else cost(key))
+
+
+def plan_references(table: Table, owner: ForeignKey | None, around: Surroundings) -> tuple[ReferencePlan, ...]:
+    """The references but the owner, the widest first, each with the columns that are still to be filled."""
+    keys = [key for key in table.foreign_keys if key != owner and key.parent not in around.skipped]
+    # Own columns, such as a country's code in the reference to its capital, are filled by what makes them.
+    filled = {column.name for column in table.columns if column.name not in table.reference_columns}
+    filled |= set(owner.columns) if owner else set()
+    # What has to wait comes last, so that nothing depends on it.
+    rank = {key.id: (key.id in around.deferred or key.is_self, -len(key.columns), key.id) for key in keys}
+    plans: list[ReferencePlan] = []
+    wider = [owner] if owner else []
+    for key in sorted(keys, key=lambda key: rank[key.id]):
+        implied = next((other for other in wider if _implies(other, key, around.schema)), None)
+        free = tuple(column for column in key.columns if column not in filled)
+        fixed = tuple(column for column in key.columns if column in filled)
+        deferred = key.id in around.deferred
+        plans.append(ReferencePlan(key, free, fixed, implied.id if implied else None, deferred))
+        filled |= set(key.columns)
+        wider.append(key)
+    return tuple(plans)
+
+
+def _implies(wide: ForeignKey, narrow: ForeignKey, schema: Schema) -> bool:
+    """True where a row that ``wide`` points to carries a valid value of ``narrow``: a city's country for a country."""
+    if not set(narrow.columns) < set(wide.columns):
+        return False
+    target = dict(zip(wide.columns, wide.parent_columns, strict=True))
+    carried = tuple(target[column] for column in narrow.columns)
+    if wide.parent == narrow.parent:
+        return carried == narrow.parent_columns
+    return any(
+        key.parent == narrow.parent
+        and dict(zip(key.columns, key.parent_columns, strict=True))
+        == dict(zip(carried, narrow.parent_columns, strict=True))
+        for key in schema.by_id[wide.parent].foreign_keys
+    )
+
+
+# Kinds that give every row another value when they are told to.
+_UNIQUE_KINDS = frozenset({"code", "national_id", "iban", "card", "email", "username", "uuid"})
+
+
+def plan_unique(
+    unique: Unique, columns: tuple[ColumnPlan, ...], owner: ForeignKey | None, order: str | None
+) -> UniquePlan:
+    """Chooses how a unique rule is kept, the surest way first."""
+    parts = [column for column in columns if column.name in unique.columns]
+    plain = not unique.expressions
+    if any(_differs_in_every_row(column) for column in parts) and plain:
+        return UniquePlan(unique, "key")
+    for column in parts:
+        if column.producer == "counter" and set(column.map.within) <= set(unique.columns) and plain:
+            return UniquePlan(unique, "counter")
+    if plain and not unique.predicate:
+        if owner and order in unique.columns and set(owner.columns) <= set(unique.columns):
+            return UniquePlan(unique, "order")
+        if parts and all(column.producer == "reference" for column in parts):
+            return UniquePlan(unique, "references")
+    return UniquePlan(unique, "repair")
+
+
+def _differs_in_every_row(column: ColumnPlan) -> bool:
+    if column.producer == "key":
+        return True
+    return column.producer == "kind" and bool(column.options.get("unique")) and column.kind in _UNIQUE_KINDS
+
+
+def holder_path(table: Table, table_map: TableMap, around: Surroundings) -> tuple[ForeignKey, ...] | None:
+    """The way to the person that a row belongs to: to the subject if there is one, otherwise up the owners."""
+    if table_map.role == "subject":
+        return ()
+    if table_map.role != "private":
+        return None
+    keys = [
+        key
+        for key in around.schema.foreign_keys
+        if key.child not in around.skipped and key.parent not in around.skipped
+    ]
+    for name, other in around.schema_map.tables.items():
+        if other.role == "subject" and name not in around.skipped and (path := paths_to(table.id, name, keys)):
+            return path
+    upward: list[ForeignKey] = []
+    at = table.id
+    while at in around.owners and around.schema_map.tables[around.owners[at].parent].role in ("private", "subject"):
+        upward.append(around.owners[at])
+        at = around.owners[at].parent
+    return tuple(upward)
