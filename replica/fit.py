@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -101,7 +102,7 @@ def fit(snapshot: Snapshot, plan: Plan, ddl: Ddl, settings: Settings, report: Re
 
 
 def _has_something_to_learn(encoded: EncodedTable, layout: Layout, table: TablePlan) -> bool:
-    """False for empty tables, and for tables all of whose spans are given: lookups, and those without columns."""
+    """False for empty tables, for lookups that own nothing, and for tables without a span to draw."""
     if table.role == "lookup":
         return len(encoded.source) > 0 and bool(layout.of("fanout", "family"))
     return len(encoded.source) > 0 and any(not span.observed for span in layout.spans)
@@ -127,22 +128,28 @@ def _with_time_limits(jobs: list[_Job], total: int, settings: Settings) -> list[
     """Shares the minutes that the user gave among the tables by their work."""
     if settings.max_minutes is None:
         return jobs
-    seconds = settings.max_minutes * 60 * min(settings.processes, max(1, len(jobs)))
+    beside_each_other = min(settings.processes, len(jobs)) if _pays(jobs, settings.processes, total) else 1
+    seconds = settings.max_minutes * 60 * beside_each_other
     return [
         _Job(
             job.table,
             job.generator,
             job.rows,
             job.context,
-            FitOptions(job.options.effort, max_seconds=seconds * job.work / total),
+            FitOptions(job.options.effort, max_seconds=min(seconds * job.work / total, settings.max_minutes * 60)),
             job.seed,
         )
         for job in jobs
     ]
 
 
+def _pays(jobs: list[_Job], processes: int, total: int) -> bool:
+    """True where other processes save more time than they cost."""
+    return processes > 1 and len(jobs) > 1 and total >= _WORTH_PROCESSES
+
+
 def _fit_all(jobs: list[_Job], processes: int, total: int) -> Iterator[tuple[str, TableGenerator]]:
-    if processes < 2 or len(jobs) < 2 or total < _WORTH_PROCESSES:
+    if not _pays(jobs, processes, total):
         for job in jobs:
             yield job.table, fit_job(job)
         return
@@ -150,7 +157,7 @@ def _fit_all(jobs: list[_Job], processes: int, total: int) -> Iterator[tuple[str
         with _main_module_hidden():
             futures: dict[Future[TableGenerator], str] = {pool.submit(fit_job, job): job.table for job in jobs}
         for future in as_completed(futures):
-            yield futures[future], future.result()
+            yield futures[future], _result(future)
 
 
 @contextmanager
@@ -181,6 +188,16 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
+
+
+def _result(future: Future[TableGenerator]) -> TableGenerator:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise FitError(
+            "learning: a worker process was killed, probably for want of memory: run with fewer --workers or a lower"
+            " --fit-rows"
+        ) from None
 
 
 def _leave_signals_to_the_parent() -> None:

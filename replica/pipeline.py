@@ -157,12 +157,13 @@ def check(source: Url, target: Url, settings: Settings | None = None) -> list[Fi
     settings = settings or Settings()
     from_, into = open_database(source), open_database(target)
     schema = from_.introspect()
-    found = [*from_.check_source(schema), *into.check_target(schema, replace=settings.replace)]
     try:
         refuse_same(from_, into)
     except SameDatabaseError as error:
-        found.append(Finding("error", "target", str(error), SameDatabaseError))
-    return found
+        # What the target holds is then no news, least of all that it may be replaced.
+        return [Finding("error", "target", str(error), SameDatabaseError), *from_.check_source(schema)]
+    # In the order in which a run looks.
+    return [*into.check_target(schema, replace=settings.replace), *from_.check_source(schema)]
 
 
 def evaluate(source: Url, target: Url, report: Report = ignore) -> EvaluationReport:

@@ -1,7 +1,7 @@
 """Deciding everything before any row is learned: what each table is, where each value comes from, in which order.
 
-All validation happens here. What :func:`plan` returns is what the later stages do, no more and no less, and it is
-what ``replica plan`` prints.
+All validation that needs no rows happens here. What :func:`plan` returns is what the later stages do, no more and no
+less, and it is what ``replica plan`` prints.
 """
 
 from __future__ import annotations

@@ -126,9 +126,9 @@ def test_check_reports_findings_and_leaves_with_the_code_of_the_first_error(
     out, _ = inside(capsys, "check", shop.secret, target.secret)
     assert "SELECT on all 3 tables" in out
     assert "both swap names" in out
-    out, err = inside(capsys, "check", shop.secret, shop.secret, code=errors.TargetNotEmptyError.exit_code)
+    out, err = inside(capsys, "check", shop.secret, shop.secret, code=errors.SameDatabaseError.exit_code)
     assert "same database" in out
-    assert last_line(err).startswith("error: target: it is not empty")
+    assert last_line(err).startswith("error: target: target and source are the same")
     found = json.loads(inside(capsys, "check", shop.secret, target.secret, "--json")[0])
     assert {finding["status"] for finding in found} == {"ok"}
 
@@ -351,7 +351,7 @@ def test_an_interrupted_run_leaves_the_target_as_it_was(
     process.send_signal(getattr(signal, name))
     _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
-    assert re.fullmatch(r"error: (interrupted|terminated): the target is as it was before", last_line(err))
+    assert re.fullmatch(r"error: (interrupted|terminated): nothing half done is left behind", last_line(err))
     assert "Traceback" not in err
     with psycopg.connect(target.secret) as connection:
         assert connection.execute("SELECT a FROM precious").fetchall() == [(1,)]

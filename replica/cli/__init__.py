@@ -83,7 +83,7 @@ def run(arguments: list[str]) -> int:
         return _fail(_unexpected(error), UNEXPECTED_EXIT_CODE)
     if code in (INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE):
         how = "interrupted" if code == INTERRUPTED_EXIT_CODE else "terminated"
-        return _fail(f"{how}: the target is as it was before", code)
+        return _fail(f"{how}: nothing half done is left behind", code)
     return int(code or 0)
 
 

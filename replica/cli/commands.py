@@ -42,7 +42,7 @@ app = typer.Typer(
         "Start with [bold]replica demo[/bold]. For a database of your own: [bold]inspect[/bold] shows what it holds,"
         " [bold]map[/bold] drafts what only a person can confirm, [bold]check[/bold] looks for obstacles,"
         " [bold]run[/bold] does it, [bold]evaluate[/bold] says how alike the two are.\n\n"
-        "Every option can be set in the environment too, as in REPLICA_SEED=7. libpq's variables, password and"
+        "Settings can be set in the environment too, as in REPLICA_SEED=7. libpq's variables, password and"
         " service files are heeded."
     ),
 )
@@ -66,7 +66,7 @@ def _main(
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the demonstration's server keeps its data.")] = Path(".demo"),
-    seed: Annotated[int, typer.Option(help="Of the replica.")] = 0,
+    seed: Annotated[int, typer.Option(envvar="REPLICA_SEED", show_envvar=False, help="Of the replica.")] = 0,
 ) -> None:
     """Replicate a bundled sample company inside an embedded PostgreSQL: nothing to install, nothing to set up."""
     run_demo(Demo(folder=folder, seed=seed), show.output(), _messages())

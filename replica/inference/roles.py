@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from replica.inference.personal import STRONG, guess_personal, is_named, is_of_persons, words_of
+from replica.inference.personal import STRONG, guess_personal, is_credential, is_named, is_of_persons, words_of
 from replica.inference.sampling import TableSample
 from replica.schema.graph import descendants, paths_to
 from replica.schema.model import ForeignKey, Schema, Table
@@ -188,6 +188,8 @@ def _is_lookup(sample: TableSample, schema: Schema, samples: Samples) -> bool:
 def _says_more(table: Table, sample: TableSample, name: str) -> bool:
     """Columns that a list of labels does not have: moments that differ, documents, bytes, long texts."""
     column = table.by_name[name]
+    if is_credential(column):
+        return True
     if column.type.family in ("json", "bytes", "xml", "composite", "range", "tsvector"):
         return True
     if column.type.family in ("date", "timestamp", "timestamptz"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -220,12 +220,12 @@ def _encode_columns(plan: Plan, draft: _Draft, seed: int) -> None:
 
 
 def _fit_copy(draft: _Draft, column: ColumnPlan, seed: int) -> Kind:
-    """A lookup's values stand in its kinds as they are; bytes are made up, since they are never read."""
+    """A lookup's values stand in its kinds as they are; bytes and credentials are made up, since nobody reads them."""
     values = draft.source.column(column.name)
     rng = stream(seed, "fit", draft.plan.id, column.name)
-    if column.column.type.family == "bytes":
-        kind, options = kind_named("bytes")
-        return kind.fit(ColumnData(column.column, values, None, 1, options), rng)
+    kind, options = kind_named("bytes" if column.column.type.family == "bytes" else column.kind or "label")
+    if kind.reading != "value":
+        return kind.fit(ColumnData(column.column, values, None, 1, {**options, **column.options}), rng)
     return LabelKind.fit(ColumnData(column.column, values), rng)
 
 
@@ -560,8 +560,3 @@ def _finish(draft: _Draft) -> EncodedTable:
         families=draft.families,
         kept=kept,
     )
-
-
-def with_observed(encoded: EncodedTable, layout: Layout, codes: Codes) -> EncodedTable:
-    """Returns the table with another layout, which has what is observed of other rows put in."""
-    return replace(encoded, layout=layout, codes=codes)

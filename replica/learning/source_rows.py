@@ -102,7 +102,8 @@ def read_source(snapshot: Snapshot, plan: Plan, settings: Settings, report: Repo
     samples = _samples(plan, totals, settings)
     frames: dict[str, pa.Table] = {}
     owners: dict[str, Ints] = {}
-    for table in _owners_first(plan):
+    # In the plan's order, each table comes after its owner.
+    for table in plan.tables:
         wanted = _columns_to_read(plan, table)
         sample = samples.get(table.id)
         limit = settings.fit_rows if sample is None and totals[table.id] > settings.fit_rows else None
@@ -125,11 +126,6 @@ def read_source(snapshot: Snapshot, plan: Plan, settings: Settings, report: Repo
         )
         for table in plan.tables
     }
-
-
-def _owners_first(plan: Plan) -> list[TablePlan]:
-    """Tables so that each comes after its owner. The plan's own order is such an order."""
-    return list(plan.tables)
 
 
 def _samples(plan: Plan, totals: Mapping[str, int], settings: Settings) -> dict[str, FamilySample]:

@@ -79,10 +79,6 @@ class MadeDatabase:
         self.assign: Callable[[MadeTable, ReferencePlan], None] = _assign_nothing
         self._people: dict[str, tuple[npt.NDArray[np.int8], npt.NDArray[np.int16], tuple[str, ...]]] = {}
 
-    def key_values(self, key: ForeignKey, rows: Ints) -> list[pa.Array]:
-        """Returns what the columns of a reference hold for children that point to some rows; null below zero."""
-        return [self.parent_values(key.parent, name, rows) for name in key.parent_columns]
-
     def parent_values(self, table: str, name: str, rows: Ints) -> pa.Array:
         """Returns a column of a table for some of its rows; null for negative numbers."""
         made = self.tables[table]

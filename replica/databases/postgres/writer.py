@@ -21,6 +21,8 @@ from replica.databases.postgres.types import EPOCH_DAYS, EPOCH_US
 from replica.errors import LoadError
 from replica.schema.model import Column, Table
 
+_BUFFER_BYTES = 48 * 1024
+
 Convert = Callable[[pa.Array], pa.Array]
 
 _MIDNIGHT_US = 86_400_000_000
@@ -110,7 +112,9 @@ def copy_binary(
         try:
             _take_interrupts_back()
             for batch in batches:
-                yield convert(batch)
+                rows = _rows_at_once(batch)
+                for start in range(0, batch.num_rows, rows):
+                    yield convert(batch.slice(start, rows))
         except BaseException as error:  # raised again below, whatever it is
             failed.append(error)
             raise
@@ -129,6 +133,11 @@ def copy_binary(
         if failed:
             raise failed[0] from None
         raise
+
+
+def _rows_at_once(batch: pa.RecordBatch) -> int:
+    """So few rows that a socket's buffer takes them at once: the server reads them while the next are encoded."""
+    return max(100, _BUFFER_BYTES * batch.num_rows // max(1, int(batch.nbytes)))
 
 
 def _take_interrupts_back() -> None:
