@@ -112,9 +112,8 @@ def copy_binary(
         try:
             _take_interrupts_back()
             for batch in batches:
-                rows = _rows_at_once(batch)
-                for start in range(0, batch.num_rows, rows):
-                    yield convert(batch.slice(start, rows))
+                converted, rows = convert(batch), _rows_at_once(batch)
+                yield from (converted.slice(start, rows) for start in range(0, batch.num_rows, rows))
         except BaseException as error:  # raised again below, whatever it is
             failed.append(error)
             raise
@@ -137,7 +136,8 @@ def copy_binary(
 
 def _rows_at_once(batch: pa.RecordBatch) -> int:
     """So few rows that a socket's buffer takes them at once: the server reads them while the next are encoded."""
-    return max(100, _BUFFER_BYTES * batch.num_rows // max(1, int(batch.nbytes)))
+    size, rows = int(batch.nbytes), int(batch.num_rows)
+    return max(100, _BUFFER_BYTES * rows // max(1, size))
 
 
 def _take_interrupts_back() -> None:
