@@ -1,6 +1,9 @@
 # What a fresh machine needs is Python 3.11 to 3.13. Nothing here needs root, Docker or a database server.
 
-PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
+# The first that runs: a name on the PATH may be a shim of a version that is not there.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+  $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; \
+done)
 VENV ?= .venv
 # Without a GPU, TORCH_INDEX=https://download.pytorch.org/whl/cpu saves a large download.
 TORCH_INDEX ?=
@@ -35,7 +38,7 @@ clean:
 	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.made:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	@test -n "$(PYTHON)" \
 	  || { echo "error: Python 3.11 to 3.13 is needed: install one, or name it, as in make PYTHON=/opt/python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "error: $(PYTHON) cannot make virtual environments: install its venv package"; exit 1; }
