@@ -42,7 +42,7 @@ $(VENV)/.made:
 	  || { echo "error: Python 3.11 to 3.13 is needed: install one, or name it, as in make PYTHON=/opt/python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "error: $(PYTHON) cannot make virtual environments: install its venv package"; exit 1; }
-	$(if $(TORCH_INDEX),$(PIP) install --quiet "torch>=2.8,<2.14" --index-url $(TORCH_INDEX))
+	@test -z "$(TORCH_INDEX)" || $(PIP) install --quiet "torch>=2.8,<2.14" --index-url "$(TORCH_INDEX)"
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml
