@@ -21,6 +21,8 @@ from replica.databases.postgres.types import EPOCH_DAYS, EPOCH_US
 from replica.errors import LoadError
 from replica.schema.model import Column, Table
 
+_BUFFER_BYTES = 48 * 1024
+
 Convert = Callable[[pa.Array], pa.Array]
 
 _MIDNIGHT_US = 86_400_000_000
@@ -110,7 +112,8 @@ def copy_binary(
         try:
             _take_interrupts_back()
             for batch in batches:
-                yield convert(batch)
+                converted, rows = convert(batch), _rows_at_once(batch)
+                yield from (converted.slice(start, rows) for start in range(0, batch.num_rows, rows))
         except BaseException as error:  # raised again below, whatever it is
             failed.append(error)
             raise
@@ -129,6 +132,12 @@ def copy_binary(
         if failed:
             raise failed[0] from None
         raise
+
+
+def _rows_at_once(batch: pa.RecordBatch) -> int:
+    """So few rows that a socket's buffer takes them at once: the server reads them while the next are encoded."""
+    size, rows = int(batch.nbytes), int(batch.num_rows)
+    return max(100, _BUFFER_BYTES * rows // max(1, size))
 
 
 def _take_interrupts_back() -> None:
