@@ -7,6 +7,7 @@ embedded PostgreSQL. REPLICA_TEST_SERVER=embedded or =docker chooses one of the 
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -64,6 +65,11 @@ class Server:
     def databases(self) -> set[str]:
         with psycopg.connect(self.admin.secret) as connection:
             return {str(name) for (name,) in connection.execute("SELECT datname FROM pg_database")}
+
+
+def pytest_configure() -> None:
+    """Takes interruptions even where a shell has them ignored, as it does in the background: tests raise them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _docker_answers() -> bool:

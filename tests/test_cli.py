@@ -361,6 +361,25 @@ def test_an_interrupted_run_leaves_the_target_as_it_was(
         assert connection.execute(marked, [database_name(target)]).fetchone() == (0,)
 
 
+def test_what_runs_in_the_background_does_not_hear_the_interruption_of_others(
+    shop: DatabaseUrl, target: DatabaseUrl
+) -> None:
+    ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from replica.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", ignoring, "run", shop.secret, target.secret, *QUICK],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "No --map" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+
+
 def test_every_exit_code_is_documented() -> None:
     documented = (Path(__file__).parents[1] / "docs" / "cli.md").read_text()
     listed = {int(code) for code in re.findall(r"^\| (\d+) \|", documented, re.MULTILINE)}

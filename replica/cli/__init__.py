@@ -48,7 +48,9 @@ class _StoppedError(BaseException):
 def main() -> NoReturn:
     """Runs the command line and leaves with its exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+        # A shell lets what runs in the background ignore Ctrl-C; that stays so.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
     sys.exit(run(sys.argv[1:]))
 
 
