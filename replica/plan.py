@@ -6,7 +6,7 @@ less, and it is what ``replica plan`` prints.
 
 from __future__ import annotations
 
-from replica.errors import UnknownNameError
+from replica.errors import SchemaMapError
 from replica.generators import GENERATORS
 from replica.planning.columns import as_owned, check_bases, check_order, plan_column, sex_column
 from replica.planning.decisions import Plan, TablePlan
@@ -67,7 +67,8 @@ def _plan_table(table: Table, around: Surroundings) -> TablePlan:
     references = plan_references(table, owner, around)
     generator = table_map.generator or around.settings.generator
     if generator not in GENERATORS:
-        raise UnknownNameError(f"generator of {table.id}", generator, GENERATORS)
+        known = ", ".join(sorted(GENERATORS))
+        raise SchemaMapError(f"schema map: {table.id}: unknown generator {generator!r}: known are {known}")
     check_order(table, table_map, columns)
     check_bases(table, columns)
     if table_map.locale is not None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import replica
 from replica import Plan, Schema, SchemaMap, Settings
 from replica.databases.url import DatabaseUrl
-from replica.errors import DriftError, PlanError, UnknownNameError
+from replica.errors import DriftError, PlanError, SchemaMapError
 from replica.kinds import KINDS, kind_of_type
 from replica.kinds.personal import PERSONAL
 from replica.plan import plan
@@ -265,10 +265,8 @@ def test_a_column_unique_for_some_rows_only_is_still_filled_by_its_reference(
 
 
 def test_a_reference_to_the_table_itself_is_found(shop: Schema) -> None:
-    found = table_of(shop, "customer").self_reference
-    assert found is not None
-    assert (found.key.columns, found.deferred) == (("referrer_id",), False)
-    assert table_of(shop, "line").self_reference is None
+    found = reference_of(table_of(shop, "customer"), "referrer_id")
+    assert (found.key.is_self, found.deferred) == (True, False)
 
 
 def test_the_map_can_declare_references(shop: Schema) -> None:
@@ -650,14 +648,14 @@ def test_an_unknown_locale_is_refused(shop: Schema, locale: str) -> None:
 
 
 def test_an_unknown_generator_names_the_table_and_those_that_exist(shop: Schema) -> None:
-    with pytest.raises(
-        UnknownNameError, match=r"generator of public\.line 'magic': known are autoregressive, marginal$"
-    ):
+    message = r"^schema map: public\.line: unknown generator 'magic': known are autoregressive, marginal$"
+    with pytest.raises(SchemaMapError, match=message):
         planned(shop, line=said(generator="magic"))
 
 
 def test_an_unknown_kind_names_the_column_and_those_that_exist(shop: Schema) -> None:
-    with pytest.raises(UnknownNameError, match=r"kind of public\.product\.price 'magic': known are ") as error:
+    message = r"^schema map: public\.product\.price: unknown kind 'magic': known are "
+    with pytest.raises(SchemaMapError, match=message) as error:
         planned(shop, product=column("price", "magic"))
     assert all(name in str(error.value) for name in (*KINDS, *PERSONAL, "key", "counter", "period_end"))
 

@@ -7,7 +7,6 @@ spans before them (the calendar from a date, the attributes of the row that a re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -43,12 +42,10 @@ class FitOptions:
         effort: 1.0 for the usual number of passes over the rows; less for a quicker, rougher fit.
         max_seconds: stop learning after about this long; None for no limit. A run that is stopped by the clock is not
             repeatable.
-        settings: what the schema map says to this family.
     """
 
     effort: float = 1.0
     max_seconds: float | None = None
-    settings: Mapping[str, Any] | None = None
 
 
 class TableGenerator(Protocol):

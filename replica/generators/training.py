@@ -93,7 +93,7 @@ def train(task: Task, options: FitOptions, rng: np.random.Generator, *, rate: fl
     average = {name: value.detach().clone() for name, value in task.net.named_parameters()}
     best, kept = float("inf"), average
     done = 0
-    deadline = None if options.max_seconds is None else time.monotonic() + options.max_seconds
+    late = _clock(options.max_seconds)
     for _ in range(schedule.epochs):
         task.net.train()
         for batch in _batches(seen, schedule.batch, rng):
@@ -104,13 +104,21 @@ def train(task: Task, options: FitOptions, rng: np.random.Generator, *, rate: fl
             cycle.step()
             done += 1
             _follow(average, task.net, done)
+            if late():
+                break
         score = _judge(task, average, held_out)
         if score <= best:
             best, kept = score, {name: value.clone() for name, value in average.items()}
-        if deadline is not None and time.monotonic() > deadline:
+        if late():
             break
     _put(task.net, kept)
     task.net.eval()
+
+
+def _clock(max_seconds: float | None) -> Callable[[], bool]:
+    """Returns what tells whether the time is over, from now on."""
+    deadline = float("inf") if max_seconds is None else time.monotonic() + max_seconds
+    return lambda: time.monotonic() > deadline
 
 
 def _optimizer(net: nn.Module, rate: float, decay: float) -> torch.optim.Optimizer:

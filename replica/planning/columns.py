@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from replica.errors import PlanError, UnknownNameError
+from replica.errors import PlanError, SchemaMapError
 from replica.kinds import KINDS, kind_named
 from replica.kinds.personal import PERSONAL
 from replica.planning.decisions import ColumnPlan, Producer
@@ -22,7 +22,7 @@ def plan_column(table: Table, column: Column, found: ColumnMap) -> ColumnPlan:
 
     Raises:
         PlanError: what the schema map says of it does not fit the column.
-        UnknownNameError: it names a kind that does not exist.
+        SchemaMapError: it names a kind that does not exist.
     """
     where = f"schema map: {table.id}.{quote_name(column.name)}"
     if column.generated is not None:
@@ -37,14 +37,14 @@ def plan_column(table: Table, column: Column, found: ColumnMap) -> ColumnPlan:
         _check_structural(table, column, found, where)
         return ColumnPlan(column, cast("Producer", found.kind), None, {}, found)
     if found.kind not in KINDS and found.kind not in PERSONAL:
-        kinds = {*KINDS, *PERSONAL, *STRUCTURAL}
-        raise UnknownNameError(f"kind of {table.id}.{quote_name(column.name)}", found.kind, kinds)
+        kinds = ", ".join(sorted({*KINDS, *PERSONAL, *STRUCTURAL}))
+        raise SchemaMapError(f"{where}: unknown kind {found.kind!r}: known are {kinds}")
     kind, options = kind_named(found.kind)
     if not kind.accepts(column):
         raise PlanError(f"{where}: kind {found.kind} cannot make values of type {column.type.name}: choose another")
-    for other in (found.after, found.near):
+    for key, other in (("after", found.after), ("near", found.near)):
         if other is not None:
-            _check_base(table, column, other, where)
+            _check_base(table, column, other, f"{where}: {key}")
     unique = any(unique.columns == (column.name,) and not unique.predicate for unique in table.uniques)
     return ColumnPlan(column, "kind", found.kind, {**options, **found.options, "unique": unique}, found)
 
@@ -68,7 +68,7 @@ def _check_structural(table: Table, column: Column, found: ColumnMap, where: str
     if found.kind == "period_end":
         if found.of is None:
             raise PlanError(f"{where}: a period_end needs `of`, the column that starts the next period")
-        _check_base(table, column, found.of, where)
+        _check_base(table, column, found.of, f"{where}: period_end")
     if found.kind == "derived" and not found.sql:
         raise PlanError(f"{where}: a derived column needs `sql`, the expression that computes it")
 
@@ -79,8 +79,8 @@ def _check_base(table: Table, column: Column, base: str, where: str) -> None:
     for found in (column, table.by_name[base]):
         if found.type.family not in _MOMENTS:
             raise PlanError(
-                f"{where}: `after` and `near` are for dates and timestamps, but {quote_name(found.name)} is"
-                f" {found.type.name}: take it away"
+                f"{where}: it is for dates and timestamps, but {quote_name(found.name)} is {found.type.name}:"
+                " take it away"
             )
 
 

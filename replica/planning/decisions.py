@@ -128,11 +128,6 @@ class TablePlan:
         """The table's checks and those of its columns' domains, in terms of columns."""
         return tuple(check for check in _all_checks(self.table) if readable(check.expression))
 
-    @property
-    def self_reference(self) -> ReferencePlan | None:
-        """The first reference of the table to itself."""
-        return next((found for found in self.references if found.key.is_self), None)
-
 
 @dataclass(frozen=True)
 class Plan:

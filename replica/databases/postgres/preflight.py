@@ -27,6 +27,8 @@ from replica.schema.model import Schema, Table
 
 Connection = psycopg.Connection[Any]
 
+# DROP DATABASE ... WITH (FORCE), which the swap of names needs, is of this version.
+OLDEST_TARGET = 130000
 # A replica needs its own rows, its indexes, and the old database until the names are swapped.
 _ROOM_FACTOR = 1.5
 
@@ -112,6 +114,9 @@ def _tools(schema: Schema, target_version: int) -> Iterator[Finding]:
         yield Finding("error", "client tools", str(error))
         return
     yield Finding("ok", "client tools", str(tool))
+    if target_version < OLDEST_TARGET:
+        hint = f"the target ({_dotted(target_version)}) is too old: use PostgreSQL {OLDEST_TARGET // 10000} or newer"
+        yield Finding("error", "versions", hint)
     if target_version // 10000 < schema.server_version // 10000:
         yield Finding(
             "warning",
