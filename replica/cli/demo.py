@@ -96,9 +96,10 @@ def _say_where(output: Console, folder: Path, source: DatabaseUrl, target: Datab
         "Look into both databases:",
         f"  {shlex.quote(str(psql))} {shlex.quote(str(source))}",
         f"  {shlex.quote(str(psql))} {shlex.quote(str(target))}",
-        f"Everything lies in {folder}. The server goes on running; to stop it and to remove everything:",
-        f"  {shlex.quote(str(psql.with_name('pg_ctl')))} -D {shlex.quote(str(folder / 'postgres'))} stop"
-        f" && rm -r {shlex.quote(str(folder))}",
+        f"Everything lies in {folder}. The server goes on running. To stop it, then to remove everything:",
+        # Not pg_ctl, which refuses to work for root.
+        f'  kill -INT "$(head -n 1 {shlex.quote(str(folder / "postgres" / "postmaster.pid"))})"',
+        f"  rm -r {shlex.quote(str(folder))}",
     ]
     for line in lines:
         output.print(line, markup=False, soft_wrap=True)
