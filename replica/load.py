@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from replica.databases.base import Database, Staging
+from replica.databases.base import Database, Evaluate, Staging
 from replica.fitted import FittedReplica
 from replica.planning.decisions import TablePlan
 from replica.progress import Progress, Report, ignore
@@ -82,7 +82,7 @@ class _Clock:
 
 def load(
     replica: FittedReplica,
-    rows: Iterable[TableRows],
+    make: Callable[[Evaluate], Iterable[TableRows]],
     target: Database,
     settings: Settings,
     report: Report = ignore,
@@ -93,7 +93,8 @@ def load(
 
     Args:
         replica: where the schema comes from.
-        rows: the rows, table by table; made while they are taken.
+        make: gives the rows, table by table, made while they are taken; it is told who evaluates what only a server
+            can.
         target: where to build.
         settings: workers, and whether a target that is not empty may be replaced.
         report: told how far the run is.
@@ -108,7 +109,7 @@ def load(
             staging.execute(ddl.pre_data)
         with clock.step("rows"):
             watch = _Watch(report, sum(planned_rows(replica, settings).values()))
-            tables = list(_load_tables(staging, rows, watch))
+            tables = list(_load_tables(staging, make(staging.evaluate), watch))
         with clock.step("derived columns"):
             for table in replica.plan.tables:
                 _derive(staging, table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from replica.databases import open_database
 from replica.databases.base import Database, Finding, Snapshot
@@ -121,7 +122,7 @@ def write(replica: FittedReplica, url: Url, settings: Settings | None = None, re
     settings = settings or Settings()
     target = open_database(url)
     _refuse_errors(target.check_target(replica.plan.schema, replace=settings.replace))
-    return load(replica, sample(replica, settings), target, settings, report)
+    return load(replica, partial(sample, replica, settings), target, settings, report)
 
 
 def replicate(

@@ -6,7 +6,7 @@ what no later table needs of it is let go, so that memory holds codes and number
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from replica.constraints.checks import NotReadableError, columns_of
+from replica.constraints.judging import Judge, reads, reads_of
 from replica.constraints.repair import Duty, keep_checks
-from replica.constraints.unique import Rule, keep_unique
+from replica.constraints.unique import Rule, keep_unique, key_parts
+from replica.databases.base import Evaluate
 from replica.errors import PlanError
 from replica.fitted import FittedReplica, FittedTable
 from replica.kinds.base import Codes
@@ -55,18 +56,20 @@ class TableRows:
     batches: Iterator[pa.RecordBatch]
 
 
-def sample(replica: FittedReplica, settings: Settings) -> Iterator[TableRows]:
+def sample(replica: FittedReplica, settings: Settings, evaluate: Evaluate | None = None) -> Iterator[TableRows]:
     """Makes the rows of a database, one table after the other.
 
     Args:
         replica: what was learned.
         settings: seed, scale and numbers of rows.
+        evaluate: a server's evaluation of conditions that are not understood here; without one, such conditions are
+            first proved when the rows are loaded.
 
     Raises:
         PlanError: numbers of rows do not fit each other.
         UnsatisfiableError: no rows can be made that satisfy a constraint.
     """
-    making = _Making(replica, settings)
+    making = _Making(replica, settings, evaluate)
     waiting: list[str] = []
     for table, _ in replica.planned():
         making.draw(table)
@@ -128,9 +131,10 @@ def _orphans(table: TablePlan, fitted: FittedTable, key: ForeignKey, n: int) -> 
 class _Making:
     """The state of one run of :func:`sample`."""
 
-    def __init__(self, replica: FittedReplica, settings: Settings) -> None:
+    def __init__(self, replica: FittedReplica, settings: Settings, evaluate: Evaluate | None) -> None:
         self.replica = replica
         self.settings = settings
+        self.evaluate = evaluate
         self.seed = settings.seed
         self.database = MadeDatabase(replica, settings.seed)
         self.assigner = Assigner(self.database)
@@ -306,12 +310,12 @@ class _Making:
     def _keep_unique(self, made: MadeTable, unique: Unique, turn: int) -> tuple[str, ...]:
         """Changes values until a unique rule holds, and returns which columns it changed."""
         table = made.plan
-        names = tuple(dict.fromkeys((*unique.columns, *_predicate_columns(unique.predicate))))
+        names = _read_by(table.table, unique)
         columns = {name: self.database.column(table.id, name) for name in names}
         changeable = tuple(name for name in names if self._is_changeable(made, name))
         listed = frozenset(column.name for column in table.by("kind") if column.kind in _LISTED)
         rng = self.rng("unique", table.id, unique.name, turn)
-        changed = keep_unique(Rule(table.table, unique, changeable, listed), columns, rng)
+        changed = keep_unique(Rule(self._judge(table), unique, changeable, listed), columns, rng)
         made.columns |= changed
         return tuple(changed)
 
@@ -321,18 +325,21 @@ class _Making:
         free = {reference.key.id: reference for reference in table.references if self._may_move(made, reference)}
         touched = settled | {column for reference in free.values() for column in reference.free}
         changeable = {name for name in table.table.by_name if self._is_changeable(made, name)}
-        checks = _reaching(table.checks, touched, changeable)
-        names = {name for check in checks for name in columns_of(check.expression)}
+        checks = _reaching(table, touched, changeable)
+        names = {name for check in checks for name in reads_of(check, table.table)}
         if not checks:
             return
         columns = {name: self.database.column(table.id, name) for name in sorted(names)}
         columns |= {f"@{name}": pa.array(made.parents[name]) for name in free}
         units: dict[str, tuple[str, ...]] = {name: (name,) for name in names & changeable}
         units |= {name: (f"@{name}", *reference.free) for name, reference in free.items()}
-        kept = keep_checks(Duty(table.table, checks, units), columns, self.rng("checks", table.id, "all", turn))
+        kept = keep_checks(Duty(self._judge(table), checks, units), columns, self.rng("checks", table.id, "all", turn))
         for name in free:
             made.parents[name] = np.array(kept[f"@{name}"], dtype=np.int64)
         made.columns |= {name: kept[name] for name in names}
+
+    def _judge(self, table: TablePlan) -> Judge:
+        return Judge(table.table, self.evaluate)
 
     def _may_move(self, made: MadeTable, reference: ReferencePlan) -> bool:
         """True where rows may point to another row of the same table without breaking anything else."""
@@ -375,7 +382,7 @@ class _Making:
         arrays = {name: self._values(made, name, rows) for name in columns}
         if table.role != "lookup":
             free = [name for name in columns if name not in made.columns and self._is_changeable(made, name)]
-            duty = Duty(table.table, table.checks, {name: (name,) for name in free})
+            duty = Duty(self._judge(table), table.checks, {name: (name,) for name in free})
             arrays = keep_checks(duty, arrays, self.rng("checks", table.id, rows.start))
         if not arrays:
             # Rows without a column are still rows.
@@ -411,15 +418,15 @@ def _seen_by(plan: Plan) -> dict[str, set[str]]:
     return seers
 
 
-def _reaching(checks: Sequence[Check], settled: set[str], changeable: set[str]) -> list[Check]:
+def _reaching(table: TablePlan, settled: set[str], changeable: set[str]) -> list[Check]:
     """Returns the checks that read one of some columns, and those that share what may be changed with them."""
     reached: set[str] = set(settled)
     found: list[Check] = []
-    left = list(checks)
-    while hits := [check for check in left if columns_of(check.expression) & reached]:
+    left = list(table.checks)
+    while hits := [check for check in left if reached & set(reads_of(check, table.table))]:
         found += hits
         left = [check for check in left if check not in hits]
-        reached |= {name for check in hits for name in columns_of(check.expression)} & changeable
+        reached |= {name for check in hits for name in reads_of(check, table.table)} & changeable
     return found
 
 
@@ -430,13 +437,11 @@ _TURNS = 8
 _LISTED = frozenset({"category", "opaque", "array"})
 
 
-def _predicate_columns(predicate: str | None) -> tuple[str, ...]:
-    if predicate is None:
-        return ()
-    try:
-        return tuple(sorted(columns_of(predicate)))
-    except NotReadableError:
-        return ()
+def _read_by(table: Table, unique: Unique) -> tuple[str, ...]:
+    """Columns that tell a rule's keys: its own, those that its computed parts and its predicate read."""
+    parts = key_parts(table, unique)
+    own = unique.columns if not parts else (name for part in parts for name in reads(part, table))
+    return tuple(dict.fromkeys((*own, *reads(unique.predicate or "true", table))))
 
 
 _ZERO = {"integer": 0, "float": 0.0, "boolean": False}

@@ -11,7 +11,7 @@ from postgres_tools import value
 
 import replica
 from replica.databases.url import DatabaseUrl, database_name
-from replica.errors import IntegrityError, PlanError
+from replica.errors import IntegrityError, PlanError, UnsatisfiableError
 from replica.settings import Settings
 
 SETTINGS = Settings(generator="marginal", workers=1)
@@ -419,4 +419,55 @@ def test_an_exclusion_constraint_that_cannot_be_kept_leaves_the_target_alone(
 ) -> None:
     with pytest.raises(IntegrityError, match="booking_during_excl"):
         replica.replicate(new_database(EXCLUSION), target, SETTINGS)
+    assert database_name(target) not in server.databases()
+
+
+JUDGED = """
+    CREATE FUNCTION weighty(x numeric) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT x > 5';
+    CREATE FUNCTION strict_half(x int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+      $$ BEGIN IF x % 2 = 1 THEN RAISE EXCEPTION 'odd'; END IF; RETURN x / 2; END $$;
+    CREATE DOMAIN even AS int CHECK (VALUE & 1 = 0);
+    CREATE TABLE load (
+      id int PRIMARY KEY,
+      kind text NOT NULL,
+      weight numeric(8, 2) CHECK (CASE WHEN kind = 'heavy' THEN weighty(weight) ELSE weight < 5 END),
+      code text CHECK (octet_length(code) BETWEEN 2 AND 6 AND code ~ '^[[:alpha:]]+$'),
+      half int CHECK (strict_half(half) >= 0),
+      number even,
+      day date CHECK (extract(isodow FROM day) < 6),
+      body text NOT NULL,
+      digest text GENERATED ALWAYS AS (md5(lower(body))) STORED,
+      UNIQUE (digest)
+    );
+    CREATE UNIQUE INDEX ON load (md5(code || '')) WHERE octet_length(code) = 6;
+    INSERT INTO load
+      SELECT n, CASE WHEN n % 3 = 0 THEN 'heavy' ELSE 'light' END, CASE WHEN n % 3 = 0 THEN 6 + n % 7 ELSE n % 5 END,
+             CASE WHEN n % 4 > 0 THEN translate((100000 + n * 7919 % 90000)::text, '0123456789', 'abcdefghij') END,
+             2 * n, n * 2, date '2024-01-01' + (n % 5) + 7 * (n % 30), 'Text number ' || n
+        FROM generate_series(1, 300) n;
+"""
+
+
+def test_what_only_the_server_understands_is_judged_by_it_before_rows_are_loaded(
+    new_database: NewDatabase, server: Server
+) -> None:
+    source, target = new_database(JUDGED), server.fresh()
+    try:
+        replica.replicate(source, target, replace(SETTINGS, scale=2.0))
+        assert value(target, "SELECT count(*) FROM load") == 600
+        found = replica.evaluate(source, target)
+        assert found.valid
+    finally:
+        server.drop(target)
+
+
+def test_what_no_value_satisfies_is_named_with_its_definition(new_database: NewDatabase, server: Server) -> None:
+    source = new_database(
+        "CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL); INSERT INTO t SELECT n, n FROM generate_series(1, 50) n;"
+        "ALTER TABLE t ADD CONSTRAINT never CHECK (a & 1 = 2) NOT VALID, ADD CONSTRAINT odd CHECK (a >= 0);"
+        "UPDATE pg_constraint SET convalidated = true WHERE conname = 'never'"
+    )
+    target = server.fresh()
+    with pytest.raises(UnsatisfiableError, match=r"never \(.*a & 1.*\) cannot be kept: 100\.0% of the rows"):
+        replica.replicate(source, target, SETTINGS)
     assert database_name(target) not in server.databases()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import networkx as nx
@@ -12,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replica.constraints.checks import NotReadableError, columns_of, holds
+from replica.constraints.candidates import candidates
+from replica.constraints.judging import Judge, reads_of
 from replica.errors import UnsatisfiableError
 from replica.kinds.base import is_null
 from replica.schema.model import Check, Table, quote_name
@@ -24,6 +24,8 @@ Columns = dict[str, pa.Array]
 _ROUNDS = 4
 _DONORS = 4_000
 _SEARCHED = 5_000
+# How many rows may be tried with values of their own choice, all attempts counted.
+_TRIED = 200_000
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,20 @@ class Duty:
     """What the rows of a table must satisfy, and what may be changed for it.
 
     Attributes:
-        table: the table.
-        checks: the checks that can be evaluated here.
+        judge: says which rows of the table break a check.
+        checks: the checks.
         units: what may be changed, each with the columns that change together: a column by itself, or a reference
             with all that it fills.
     """
 
-    table: Table
+    judge: Judge
     checks: Sequence[Check]
     units: Mapping[str, tuple[str, ...]]
+
+    @property
+    def table(self) -> Table:
+        """The table."""
+        return self.judge.table
 
 
 def keep_checks(duty: Duty, columns: Columns, rng: np.random.Generator) -> Columns:
@@ -70,13 +77,13 @@ def _together(duty: Duty) -> list[list[Check]]:
 
 def _units_of(duty: Duty, checks: Sequence[Check]) -> list[str]:
     """What may be changed among that which some checks read."""
-    read = {name for check in checks for name in columns_of(check.expression)}
+    read = {name for check in checks for name in reads_of(check, duty.table)}
     return sorted(unit for unit, names in duty.units.items() if read & set(names))
 
 
 def _mend(duty: Duty, checks: list[Check], columns: Columns, rng: np.random.Generator) -> Columns:
     """Gives rows that break a check the values that a row has which keeps all of them."""
-    broken = _broken(checks, columns)
+    broken = _broken(duty.judge, checks, columns)
     if not broken.any():
         return columns
     names = [name for unit in _units_of(duty, checks) for name in duty.units[unit] if name in columns]
@@ -87,15 +94,40 @@ def _mend(duty: Duty, checks: list[Check], columns: Columns, rng: np.random.Gene
             if not len(bad):
                 return columns
             columns = _take(columns, names, bad, rng.choice(good, len(bad)))
-            broken = _broken(checks, columns)
+            broken = _broken(duty.judge, checks, columns)
         # Where other columns have a say, most donors do not fit: the last rows look for one that does.
         for row in np.flatnonzero(broken)[:_SEARCHED].tolist():
-            donor = _fitting_donor(checks, columns, names, row, rng.permutation(good)[:_DONORS])
+            donor = _fitting_donor(duty, checks, columns, names, row, rng.permutation(good)[:_DONORS])
             if donor is not None:
                 columns = _take(columns, names, np.array([row]), np.array([donor]))
-        broken = _broken(checks, columns)
-    if broken.any():
-        raise _unsatisfiable(duty, checks, columns)
+        broken = _broken(duty.judge, checks, columns)
+    columns = _search(duty, checks, columns, np.flatnonzero(broken), rng)
+    # What the source itself never proved may stay broken.
+    proved = [check for check in checks if check.validated]
+    if broken.any() and proved and _broken(duty.judge, proved, columns).any():
+        raise _unsatisfiable(duty, proved, columns)
+    return columns
+
+
+def _search(duty: Duty, checks: list[Check], columns: Columns, bad: Ints, rng: np.random.Generator) -> Columns:
+    """Lets rows that no other can help try values that the definitions name, some columns at a time."""
+    own = [names[0] for names in (duty.units[unit] for unit in _units_of(duty, checks)) if len(names) == 1]
+    names = [name for name in own if name in columns]
+    if not len(bad) or not names:
+        return columns
+    pools = candidates(duty.table, checks, names, columns)
+    left = _TRIED
+    while len(bad) and left > 0:
+        rows = pa.array(bad)
+        trial = {name: values.take(rows) for name, values in columns.items()}
+        for name, pool in pools.items():
+            chosen = pool.take(pa.array(rng.integers(0, len(pool), len(bad))))
+            trial[name] = pc.if_else(pa.array(rng.random(len(bad)) < 0.5), chosen, trial[name])
+        fits = ~_broken(duty.judge, checks, trial)
+        for name in names:
+            columns = {**columns, name: put(columns[name], bad[fits], trial[name].filter(pa.array(fits)))}
+        left -= len(bad)
+        bad = bad[~fits]
     return columns
 
 
@@ -103,28 +135,28 @@ def _take(columns: Columns, names: list[str], rows: Ints, donors: Ints) -> Colum
     return {**columns, **{name: put(columns[name], rows, columns[name].take(pa.array(donors))) for name in names}}
 
 
-def _fitting_donor(checks: Sequence[Check], columns: Columns, names: list[str], row: int, donors: Ints) -> int | None:
+def _fitting_donor(
+    duty: Duty, checks: Sequence[Check], columns: Columns, names: list[str], row: int, donors: Ints
+) -> int | None:
     """The first donor whose values, put into a row, keep all checks."""
     own = pa.array(np.full(len(donors), row))
     trial = {name: values.take(pa.array(donors) if name in names else own) for name, values in columns.items()}
-    fitting = np.flatnonzero(~_broken(checks, trial))
+    fitting = np.flatnonzero(~_broken(duty.judge, checks, trial))
     return int(donors[fitting[0]]) if len(fitting) else None
 
 
-def _broken(checks: Sequence[Check], columns: Columns) -> Mask:
-    """Which rows break one of the checks; what cannot be evaluated here is left to the server."""
-    n = len(next(iter(columns.values())))
-    broken = np.zeros(n, dtype=bool)
+def _broken(judge: Judge, checks: Sequence[Check], columns: Columns) -> Mask:
+    """Which rows break one of the checks; what nobody can evaluate now is proved when they are loaded."""
+    broken = np.zeros(len(next(iter(columns.values()))), dtype=bool)
     for check in checks:
-        with suppress(NotReadableError):
-            broken |= ~holds(check.expression, columns, n)
+        broken |= judge.broken(check.expression, columns)
     return broken
 
 
 def _unsatisfiable(duty: Duty, checks: Sequence[Check], columns: Columns) -> UnsatisfiableError:
     """Names the check that most rows break."""
-    check = max(checks, key=lambda check: int(_broken([check], columns).sum()))
-    share = float(_broken([check], columns).mean())
+    check = max(checks, key=lambda check: int(_broken(duty.judge, [check], columns).sum()))
+    share = float(_broken(duty.judge, [check], columns).mean())
     return UnsatisfiableError(
         f"check {duty.table.id}.{quote_name(check.name)} ({check.expression}) cannot be kept: {share:.1%} of the rows"
         " break it; let the schema map choose other kinds for its columns"

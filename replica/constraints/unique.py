@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replica.constraints.checks import is_true, texts_of
+from replica.constraints.judging import Judge
 from replica.constraints.repair import put
 from replica.errors import UnsatisfiableError
 from replica.kinds.base import is_null
@@ -34,16 +34,21 @@ class Rule:
     """A unique rule and the columns that may be changed to keep it.
 
     Attributes:
-        table: the table.
+        judge: says what the key's expressions give for rows of the table.
         unique: the rule.
         changeable: columns whose values nothing else depends on.
         listed: those of them that may only have values which occur already.
     """
 
-    table: Table
+    judge: Judge
     unique: Unique
     changeable: tuple[str, ...]
     listed: frozenset[str] = frozenset()
+
+    @property
+    def table(self) -> Table:
+        """The table."""
+        return self.judge.table
 
     @property
     def name(self) -> str:
@@ -107,9 +112,9 @@ def repeated(rule: Rule, columns: Mapping[str, pa.Array]) -> Mask:
     """Returns which rows repeat the key of a row before them: shape (rows,)."""
     unique = rule.unique
     n = len(next(iter(columns.values())))
-    keys = [texts_of(part, columns, n) for part in unique.expressions]
+    keys = [rule.judge.texts(part, columns) for part in key_parts(rule.table, unique)]
     keys = keys or [_comparable(columns[name], rule.table.by_name[name]) for name in unique.columns]
-    counts = is_true(unique.predicate, columns, n) if unique.predicate else np.ones(n, dtype=bool)
+    counts = rule.judge.counted(unique.predicate, columns) if unique.predicate else np.ones(n, dtype=bool)
     if unique.nulls_distinct:
         for key in keys:
             counts &= ~is_null(key)
@@ -121,6 +126,16 @@ def repeated(rule: Rule, columns: Mapping[str, pa.Array]) -> Mask:
     found = np.zeros(n, dtype=bool)
     found[places[again]] = True
     return found
+
+
+def key_parts(table: Table, unique: Unique) -> tuple[str, ...]:
+    """Returns the key's parts in SQL where one is an expression or computed by the server; empty otherwise."""
+    if unique.expressions:
+        return unique.expressions
+    computed = {column.name: column.default or "NULL" for column in table.columns if column.generated}
+    if not computed.keys() & set(unique.columns):
+        return ()
+    return tuple(computed.get(name, quote_name(name)) for name in unique.columns)
 
 
 def _comparable(values: pa.Array, column: Column) -> pa.Array:

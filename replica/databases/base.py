@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -15,6 +15,14 @@ from replica.schema.model import ForeignKey, Schema, Table
 
 Reading = Literal["value", "length", "presence"]
 """How a column is read: its value, only the length of its value, or only whether there is one."""
+
+
+Evaluate = Callable[[Table, str, Mapping[str, pa.Array]], pa.Array | None]
+"""Evaluates an SQL expression that gives text on rows that need not be in the table.
+
+Takes the table, the expression and the columns that it reads, as :meth:`Snapshot.read` gives them. Returns one text per
+row, ``false`` where the expression raises an error: shape (rows,). None where the server cannot evaluate it at all.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,9 @@ class Snapshot(Protocol):
     def fan_out(self, child: Table, key: ForeignKey) -> pa.Table:
         """Counts children: the parent's key columns with the values that occur, and ``count`` (int64) of each."""
 
+    def evaluate(self, table: Table, expression: str, columns: Mapping[str, pa.Array]) -> pa.Array | None:
+        """See :data:`Evaluate`."""
+
     def dump(self, target_version: int | None = None) -> Ddl:
         """Returns the schema as SQL, for a target of the given version."""
 
@@ -139,6 +150,9 @@ class Staging(Protocol):
         The batches hold what :meth:`Snapshot.read` would give, or text in the type's own notation; arrays and
         composites always that.
         """
+
+    def evaluate(self, table: Table, expression: str, columns: Mapping[str, pa.Array]) -> pa.Array | None:
+        """See :data:`Evaluate`; what the dump's first part creates is there."""
 
     def run_sql(self, what: str, sql: str) -> int:
         """Runs one statement and returns how many rows it touched."""

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from replica.constraints.checks import readable
 from replica.schema.graph import Order
 from replica.schema.model import Check, Column, ForeignKey, Schema, Table, Unique, quote_name
 from replica.schema.schema_map import ColumnMap, Role, SchemaMap
@@ -125,8 +124,11 @@ class TablePlan:
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        """The table's checks and those of its columns' domains, in terms of columns."""
-        return tuple(check for check in _all_checks(self.table) if readable(check.expression))
+        """The table's checks and those of its columns' domains, in terms of columns.
+
+        Those that only the loaded database can prove are not among them.
+        """
+        return tuple(check for check in _all_checks(self.table) if not check.at_load)
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def _all_checks(table: Table) -> Iterable[Check]:
         for check in column.type.domain_checks:
             name = quote_name(column.name)
             expression = _replace_value(check.expression, name)
-            yield Check(check.name, expression, (column.name,), check.validated)
+            yield Check(check.name, expression, (column.name,), check.validated, check.at_load)
 
 
 def _replace_value(expression: str, name: str) -> str:

@@ -63,12 +63,15 @@ class Check:
             domain's check the value is called ``VALUE``.
         columns: the columns that the condition reads; empty for a domain.
         validated: False where the source never proved it on old rows (NOT VALID, NOT ENFORCED).
+        at_load: True where it calls a function of the user's that may read other rows, which only the loaded database
+            can answer.
     """
 
     name: str
     expression: str
     columns: tuple[str, ...] = ()
     validated: bool = True
+    at_load: bool = False
 
 
 @dataclass(frozen=True, slots=True)

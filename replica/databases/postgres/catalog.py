@@ -71,7 +71,10 @@ _CONSTRAINTS_SQL = """
 SELECT c.conrelid AS table, c.conname AS name, c.contype AS type, c.conkey AS key, c.confkey AS parent_key,
        c.confrelid AS parent, c.condeferrable AS deferrable, c.convalidated AS validated,
        c.confmatchtype = 'f' AS match_full, c.confdeltype AS on_delete, c.confupdtype AS on_update,
-       pg_catalog.pg_get_constraintdef(c.oid) AS definition, c.conindid AS index
+       pg_catalog.pg_get_constraintdef(c.oid) AS definition, c.conindid AS index,
+       EXISTS (SELECT 1 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid
+                WHERE d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = c.oid
+                  AND d.refclassid = 'pg_catalog.pg_proc'::regclass AND p.provolatile <> 'i') AS at_load
   FROM pg_catalog.pg_constraint c
  WHERE c.conrelid = ANY(%s) AND c.contype IN ('c', 'f', 'x')
    AND NOT (c.conparentid <> 0 AND c.contype = 'f')
@@ -328,6 +331,7 @@ class _Parts:
             check_expression(row["definition"]),
             self.keyed(row["table"], row["key"] or ()),
             row["validated"],
+            row["at_load"],
         )
 
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from replica.databases.base import Ddl, FamilySample, Reading
 from replica.databases.postgres.connection import address, connect, reported
 from replica.databases.postgres.ddl import choose_tool, dump_section
+from replica.databases.postgres.evaluating import evaluate
 from replica.databases.postgres.types import EPOCH_DAYS, EPOCH_US
 from replica.databases.url import DatabaseUrl
 from replica.schema.model import Column, ForeignKey, Table
@@ -44,6 +45,7 @@ def open_snapshot(url: DatabaseUrl) -> Iterator[PostgresSnapshot]:
     with connect(url) as holder, reported("opening a snapshot of the source"):
         holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        holder.execute("SET LOCAL search_path = ''")
         row = holder.execute("SELECT pg_export_snapshot()").fetchone()
         name = str(row[0]) if row else ""
         with closing(_reader(url, name)) as reader:
@@ -110,6 +112,10 @@ class PostgresSnapshot:
         names = [*key.parent_columns, "count"]
         arrays = [_canonical(data.column(i), column, "value") for i, column in enumerate(columns)]
         return pa.table([*arrays, data.column(len(columns))], names=names)
+
+    def evaluate(self, table: Table, expression: str, columns: Mapping[str, pa.Array]) -> pa.Array | None:
+        """See :data:`replica.databases.base.Evaluate`."""
+        return evaluate(self._holder, table, expression, columns)
 
     def dump(self, target_version: int | None = None) -> Ddl:
         """See :meth:`replica.databases.base.Snapshot.dump`."""

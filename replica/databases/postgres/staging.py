@@ -17,7 +17,7 @@ import hashlib
 import json
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from itertools import groupby
@@ -30,6 +30,7 @@ from psycopg import sql
 from replica.databases.base import Ddl, Statement
 from replica.databases.postgres.connection import address, connect, reported
 from replica.databases.postgres.ddl import SESSION_SQL
+from replica.databases.postgres.evaluating import evaluate
 from replica.databases.postgres.writer import binary_form, copy_binary, copy_csv
 from replica.databases.url import DatabaseUrl, database_name, with_database
 from replica.errors import (
@@ -179,6 +180,8 @@ class _Building:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        # Rows are made, and judged, while others are written.
+        self._lock = threading.Lock()
 
     def _run(self, connection: Connection, entry: Statement) -> None:
         what = f"creating {entry.kind.lower()} {entry.name}"
@@ -197,12 +200,25 @@ class _Building:
         return self._copy(table, columns, batches)
 
     def _copy(self, table: Table, columns: Sequence[str], batches: Iterator[pa.RecordBatch]) -> int:
-        return copy_csv(self.connection, table, columns, batches)
+        """Writes each batch by itself, so that the session is free to judge the rows of the next."""
+        written = 0
+        for batch in batches:
+            with self._lock:
+                written += copy_csv(self.connection, table, columns, iter([batch]))
+        return written
 
     def _insert_bare(self, table: Table, rows: int) -> int:
         """Rows of a table that has no column to write."""
         plain = f"INSERT INTO {table.id} SELECT FROM generate_series(1, {rows:d})"
         return self.run_sql(f"loading {table.id}", plain)
+
+    def evaluate(self, table: Table, expression: str, columns: Mapping[str, pa.Array]) -> pa.Array | None:
+        """See :data:`replica.databases.base.Evaluate`."""
+        with self._lock:
+            return evaluate(self._judging(), table, expression, columns)
+
+    def _judging(self) -> Connection:
+        return self.connection
 
     def run_sql(self, what: str, statement: str) -> int:
         """See :meth:`replica.databases.base.Staging.run_sql`."""
@@ -261,6 +277,7 @@ class SideBySide(_Building):
         with reported("creating the staging database", LoadError):
             self._create(ddl)
         super().__init__(self._session())
+        self._judge: Connection | None = None
 
     def _create(self, ddl: Ddl) -> None:
         create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
@@ -279,6 +296,18 @@ class SideBySide(_Building):
         connection = connect(self._url, autocommit=True)
         connection.execute(SESSION_SQL)
         return connection
+
+    def _judging(self) -> Connection:
+        """A session of its own, since the other may be in the middle of a COPY."""
+        if self._judge is None:
+            self._judge = self._session()
+        return self._judge
+
+    def close(self) -> None:
+        """Closes its sessions: a database in use cannot be renamed."""
+        self.connection.close()
+        if self._judge is not None:
+            self._judge.close()
 
     def execute(self, statements: Sequence[Statement]) -> None:
         """See :meth:`replica.databases.base.Staging.execute`."""
@@ -323,7 +352,7 @@ class SideBySide(_Building):
         while it is being taken. So the target is closed for that moment only, and a run that is killed at any
         point before the commit leaves it open and untouched.
         """
-        self.connection.close()
+        self.close()
         staging, target = sql.Identifier(self._name), sql.Identifier(self._target)
         old = sql.Identifier(f"replica_old_{secrets.token_hex(6)}")
         rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
@@ -368,7 +397,7 @@ class SideBySide(_Building):
 def _side_by_side(url: DatabaseUrl, upkeep: Connection, ddl: Ddl, *, there: bool, workers: int) -> Iterator[SideBySide]:
     try:
         staging = SideBySide(url, upkeep, ddl, there=there, workers=workers)
-        with closing(staging.connection):
+        with closing(staging):
             yield staging
     finally:
         # The staging database or, once it is published, the old one. If the server or the session is gone by now,

@@ -178,6 +178,13 @@ def _with_plain_money(batch: pa.RecordBatch, table: Table) -> pa.RecordBatch:
     return batch
 
 
+def printed(values: pa.Array, column: Column) -> pa.Array:
+    """Returns values as texts that the server reads as the column's type: shape (rows,)."""
+    if column.type.family == "money" and pa.types.is_floating(values.type):
+        values = values.cast(pa.decimal128(38, 4))
+    return _printable(values).cast(pa.string())
+
+
 def csv_bytes(batch: pa.RecordBatch, columns: Sequence[str]) -> memoryview:
     """Renders a batch as CSV: nulls are empty, every text stands in quotes."""
     arrays = [_printable(batch.column(name)) for name in columns]

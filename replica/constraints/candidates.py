@@ -1,0 +1,76 @@
+"""Values worth trying where rows break a check and no row has the answer: what the definition itself names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import pyarrow as pa
+from sqlglot import exp
+
+from replica.constraints.checks import NotReadableError, parse
+from replica.schema.model import Check, Table
+
+_MOST_OWN = 500
+_ELEMENTS = re.compile(r'"((?:[^"\\]|\\.)*)"|([^{},"\s][^{},"]*)')
+
+
+def candidates(
+    table: Table, checks: Sequence[Check], names: Iterable[str], columns: Mapping[str, pa.Array]
+) -> dict[str, pa.Array]:
+    """Returns, for columns that checks read, what each may try.
+
+    That is values that it has in some row, literals of the checks and their neighbours, its default, and null.
+
+    Args:
+        table: the table.
+        checks: the checks.
+        names: the columns that may be changed.
+        columns: their values; the arrays that come back are of the same types.
+    """
+    written = [text for check in checks for text in literals(check.expression)]
+    found = {}
+    for name in names:
+        column, values = table.by_name[name], columns[name]
+        texts = [*written, *literals(column.default or ""), *column.type.labels]
+        own = values.drop_null().unique().slice(0, _MOST_OWN)
+        parts = [own, *_readable(texts, values.type)]
+        if column.nullable:
+            parts.append(pa.nulls(1, values.type))
+        found[name] = pa.concat_arrays(parts)
+    return found
+
+
+def literals(expression: str) -> list[str]:
+    """Returns the texts and numbers that stand in an SQL expression, and the whole numbers beside them."""
+    try:
+        tree = parse(expression) if expression else None
+    except NotReadableError:
+        return []
+    if tree is None:
+        return []
+    found: list[str] = []
+    for literal in tree.find_all(exp.Literal):
+        text = literal.name
+        found.append(text)
+        if literal.is_string:
+            found += _listed(text)
+        elif text.isdigit():
+            found += [str(int(text) + 1), str(int(text) - 1), str(-int(text))]
+    return list(dict.fromkeys(found))
+
+
+def _listed(text: str) -> list[str]:
+    """The elements of an array that is written as one text: ``'{a,b}'``."""
+    if not (text.startswith("{") and text.endswith("}")):
+        return []
+    return [a or b for a, b in _ELEMENTS.findall(text[1:-1])]
+
+
+def _readable(texts: Sequence[str], kind: pa.DataType) -> Iterable[pa.Array]:
+    """Those of some texts that are values of an Arrow type."""
+    for text in dict.fromkeys(texts):
+        try:
+            yield pa.array([text], pa.string()).cast(kind)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            continue
