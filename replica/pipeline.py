@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from replica.databases import open_database
@@ -14,6 +15,7 @@ from replica.evaluation.evaluate import EvaluationReport
 from replica.evaluation.evaluate import evaluate as compare
 from replica.fit import fit
 from replica.fitted import FittedReplica
+from replica.imagining.snapshot import imagine_source
 from replica.inference import Draft, draft_map
 from replica.load import LoadReport, load
 from replica.plan import plan
@@ -72,11 +74,8 @@ def make_plan(url: Url, settings: Settings | None = None) -> Planned:
         DriftError: the source does not match the schema map.
         PlanError: what was asked for does not fit the schema.
     """
-    database = open_database(url)
-    schema = database.introspect()
-    _refuse_errors(database.check_source(schema))
-    with database.snapshot() as snapshot:
-        return _plan(snapshot, schema, settings or Settings(), ignore)
+    with _source(url, settings or Settings()) as source:
+        return _plan(source, settings or Settings(), ignore)
 
 
 def learn(
@@ -101,15 +100,12 @@ def learn(
         FitError: a table could not be learned.
     """
     settings = settings or Settings()
-    database = open_database(url)
-    schema = database.introspect()
-    _refuse_errors(database.check_source(schema))
-    with database.snapshot() as snapshot:
-        decided = _plan(snapshot, schema, settings, report)
+    with _source(url, settings) as source:
+        decided = _plan(source, settings, report)
         if planned is not None:
             planned(decided)
-        ddl = snapshot.dump(target_version)
-        return fit(snapshot, decided.plan, ddl, settings, report)
+        ddl = source.snapshot.dump(target_version)
+        return fit(source.snapshot, decided.plan, ddl, settings, report)
 
 
 def write(replica: FittedReplica, url: Url, settings: Settings | None = None, report: Report = ignore) -> LoadReport:
@@ -186,13 +182,43 @@ def refuse_same(source: Database, target: Database) -> None:
         raise SameDatabaseError("target and source are the same database: name another target")
 
 
-def _plan(snapshot: Snapshot, schema: Schema, settings: Settings, report: Report) -> Planned:
+@dataclass(frozen=True)
+class _Source:
+    """What is learned from, and what a user should know of it."""
+
+    schema: Schema
+    snapshot: Snapshot
+    notes: tuple[str, ...] = ()
+
+
+@contextmanager
+def _source(url: Url, settings: Settings) -> Iterator[_Source]:
+    """Opens a source; where its rows may not be looked at, imagined ones stand in for them."""
+    database = open_database(url)
+    schema = database.introspect()
+    _refuse_errors(database.check_source(schema))
+    with database.snapshot() as snapshot:
+        if not settings.schema_only:
+            yield _Source(schema, snapshot)
+            return
+        imagined = imagine_source(snapshot, schema, settings)
+        yield _Source(imagined.schema, imagined.snapshot, imagined.notes)
+
+
+def _plan(source: _Source, settings: Settings, report: Report) -> Planned:
+    if settings.schema_only:
+        # Imagined values are nobody's, so all of them may be kept, and there is little to learn of them.
+        settings = replace(settings, min_holders=1, generator="marginal")
     if settings.map_path is not None:
         schema_map: SchemaMap = read_map(settings.map_path)
-        check_drift(schema, schema_map, str(settings.map_path))
-        return Planned(plan(schema, schema_map, settings))
-    drafted = draft_map(snapshot, schema, report)
-    return Planned(plan(schema, drafted.schema_map, settings), drafted)
+        check_drift(source.schema, schema_map, str(settings.map_path))
+        return Planned(_noted(plan(source.schema, schema_map, settings), source))
+    drafted = draft_map(source.snapshot, source.schema, report)
+    return Planned(_noted(plan(source.schema, drafted.schema_map, settings), source), drafted)
+
+
+def _noted(decided: Plan, source: _Source) -> Plan:
+    return replace(decided, notes=(*source.notes, *decided.notes))
 
 
 def _refuse_errors(findings: list[Finding]) -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 from replica.errors import SettingsError, UnknownNameError
 from replica.generators import DEFAULT_GENERATOR, GENERATORS
 
+ROWS_PER_TABLE = 100
+"""Rows per table where nothing is learned and no number is given."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -21,6 +24,8 @@ class Settings:
         generator: the family of generators where the schema map names none.
         scale: how many times as many rows as the source has; lookups keep theirs.
         rows: exact numbers of rows, by table.
+        schema_only: look at no row: fill the schema with rows imagined from names, types, comments and checks.
+        rows_per_table: with ``schema_only``, about how many rows a table gets, as far as its keys leave room.
         include: only these tables get rows, with the tables they need; all when empty.
         exclude: these tables get no rows, nor those that need them.
         min_holders: least number of persons behind a value of private tables that is kept as it is.
@@ -36,6 +41,8 @@ class Settings:
     generator: str = DEFAULT_GENERATOR
     scale: float = 1.0
     rows: Mapping[str, int] = field(default_factory=dict)
+    schema_only: bool = False
+    rows_per_table: int = ROWS_PER_TABLE
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     min_holders: int = 10
@@ -58,9 +65,15 @@ class Settings:
         for name, wanted in (("workers", self.workers), ("max minutes", self.max_minutes), ("effort", self.effort)):
             if wanted is not None and not wanted > 0:
                 raise SettingsError(f"{name} must be above 0, however: {wanted:g}")
-        for name, least, given in (("min holders", 1, self.min_holders), ("fit rows", 100, self.fit_rows)):
+        for name, least, given in (
+            ("min holders", 1, self.min_holders),
+            ("fit rows", 100, self.fit_rows),
+            ("rows per table", 1, self.rows_per_table),
+        ):
             if given < least:
                 raise SettingsError(f"{name} must be at least {least}, however: {given}")
+        if self.rows_per_table != ROWS_PER_TABLE and not self.schema_only:
+            raise SettingsError("rows per table is for --schema-only: give --scale or --rows instead")
         for table, count in self.rows.items():
             if count < 0:
                 raise SettingsError(f"--rows {table}={count}: a number of rows cannot be negative")

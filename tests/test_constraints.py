@@ -534,7 +534,7 @@ def test_values_of_other_rows_are_tried_before_new_ones() -> None:
 
 
 def test_listed_columns_only_take_values_of_their_list() -> None:
-    found = rule(Unique("u", ("a", "b")), {"a": TEXT_TYPE, "b": INTEGER}, "a", listed=("a",))
+    found = rule(Unique("u", ("a", "b")), {"a": TEXT_TYPE, "b": INTEGER}, "a", listed=frozenset({"a"}))
     columns = {"a": pa.array(["x", "y", "z", "x", "x", "x"]), "b": integers(1, 2, 3, 4, 4, 4)}
     kept = keep_unique(found, columns, np.random.default_rng(0))["a"]
     assert sorted(kept[3:].to_pylist()) == ["x", "y", "z"]

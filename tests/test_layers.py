@@ -28,6 +28,7 @@ LAYERS: dict[str, str] = {
     "settings": "errors generators",
     "relations": "errors schema kinds",
     "constraints": "errors schema databases.base kinds relations",
+    "imagining": "errors seeds schema databases.base kinds relations constraints inference planning settings",
     "inference": "errors progress schema databases.base kinds",
     "planning": "errors schema kinds constraints settings",
     "plan": "errors schema generators settings planning",
@@ -39,7 +40,9 @@ LAYERS: dict[str, str] = {
     "sample": "errors seeds schema databases.base kinds relations constraints settings planning fitted making",
     "load": "errors progress schema databases.base settings planning fitted sample",
     "evaluation": "errors progress schema databases kinds inference",
-    "pipeline": "errors progress schema databases evaluation fit fitted inference load plan planning sample settings",
+    "pipeline": (
+        "errors progress schema databases evaluation fit fitted imagining inference load plan planning sample settings"
+    ),
     "samples": "errors seeds databases",
 }
 # What puts everything together may import everything.

@@ -64,6 +64,16 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
         (),
         _option("rows", metavar="TABLE=N", help="Exact number of rows of a table, as in hr.employee=500. Repeatable."),
     ),
+    "schema_only": (
+        bool,
+        False,
+        typer.Option("--schema-only", help="Read no row: imagine rows from names, types, comments and checks."),
+    ),
+    "rows_per_table": (
+        int,
+        _DEFAULTS.rows_per_table,
+        _option("rows-per-table", metavar="N", help="With --schema-only: most rows per table, if its keys have room."),
+    ),
     "include": (
         list[str],
         (),
@@ -106,7 +116,7 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
     ),
 }
 
-PLANNING: Final = ("map_path", "include", "exclude", "generator", "min_holders")
+PLANNING: Final = ("map_path", "schema_only", "rows_per_table", "include", "exclude", "generator", "min_holders")
 LEARNING: Final = (*PLANNING, "seed", "workers", "max_minutes", "effort", "fit_rows")
 WRITING: Final = ("replace", "seed", "workers", "scale", "rows")
 RUNNING: Final = tuple(dict.fromkeys((*WRITING, *LEARNING)))

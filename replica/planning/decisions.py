@@ -128,7 +128,7 @@ class TablePlan:
 
         Those that only the loaded database can prove are not among them.
         """
-        return tuple(check for check in _all_checks(self.table) if not check.at_load)
+        return tuple(check for check in all_checks(self.table) if not check.at_load)
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,8 @@ class Plan:
         return tuple(sorted((key for key in keys if key.parent == table), key=lambda key: key.id))
 
 
-def _all_checks(table: Table) -> Iterable[Check]:
+def all_checks(table: Table) -> Iterable[Check]:
+    """Yields the checks of a table and those of its columns' domains, in terms of columns."""
     yield from table.checks
     for column in table.columns:
         for check in column.type.domain_checks:

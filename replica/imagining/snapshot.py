@@ -1,0 +1,99 @@
+"""A source that nobody has: looks like a snapshot of a database, and holds imagined rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from replica.databases.base import Ddl, FamilySample, Reading, Snapshot
+from replica.imagining.rows import Imagined, imagine_rows, with_sizes
+from replica.imagining.sizes import plan_sizes
+from replica.schema.graph import nullable_cost, order_tables
+from replica.schema.model import ForeignKey, Schema, Table
+from replica.settings import Settings
+
+
+@dataclass(frozen=True)
+class ImaginedSnapshot:
+    """The :class:`~replica.databases.base.Snapshot` of a source whose rows are not looked at.
+
+    Attributes:
+        real: the source, for its schema and its functions.
+        frames: the imagined columns, by table.
+    """
+
+    real: Snapshot
+    frames: Mapping[str, Mapping[str, pa.Array]]
+
+    def read(
+        self,
+        table: Table,
+        columns: Mapping[str, Reading],
+        sample: FamilySample | None = None,  # noqa: ARG002 - there are never too many rows
+        limit: int | None = None,  # noqa: ARG002
+    ) -> pa.Table:
+        """See :meth:`replica.databases.base.Snapshot.read`."""
+        frame = self.frames[table.id]
+        if not columns:
+            return pa.table({"": pa.nulls(self.row_count(table))}).drop_columns([""])
+        return pa.table({name: _as_reading(frame[name], reading) for name, reading in columns.items()})
+
+    def row_count(self, table: Table) -> int:
+        """See :meth:`replica.databases.base.Snapshot.row_count`."""
+        return max((len(values) for values in self.frames[table.id].values()), default=0)
+
+    def fan_out(self, child: Table, key: ForeignKey) -> pa.Table:
+        """See :meth:`replica.databases.base.Snapshot.fan_out`."""
+        columns = pa.table(
+            {up: self.frames[child.id][down] for down, up in zip(key.columns, key.parent_columns, strict=True)}
+        )
+        counts = columns.drop_null().group_by(list(key.parent_columns)).aggregate([([], "count_all")])
+        return counts.rename_columns([*key.parent_columns, "count"])
+
+    def evaluate(self, table: Table, expression: str, columns: Mapping[str, pa.Array]) -> pa.Array | None:
+        """See :data:`replica.databases.base.Evaluate`."""
+        return self.real.evaluate(table, expression, columns)
+
+    def dump(self, target_version: int | None = None) -> Ddl:
+        """See :meth:`replica.databases.base.Snapshot.dump`."""
+        return self.real.dump(target_version)
+
+
+def _as_reading(values: pa.Array, reading: Reading) -> pa.Array:
+    if reading == "presence":
+        return values.is_valid()
+    if reading == "length":
+        size = pc.binary_length if pa.types.is_binary(values.type) else pc.utf8_length
+        return size(values).cast(pa.int64())
+    return values
+
+
+@dataclass(frozen=True)
+class ImaginedSource:
+    """An imagined source: its schema with the numbers of rows, the rows, and what a user should know."""
+
+    schema: Schema
+    snapshot: ImaginedSnapshot
+    notes: tuple[str, ...]
+
+
+def imagine_source(real: Snapshot, schema: Schema, settings: Settings) -> ImaginedSource:
+    """Imagines rows for every table of a schema; not one row of the source is read.
+
+    Args:
+        real: the source.
+        schema: what it declares.
+        settings: rows per table, exact numbers of rows, and the seed.
+
+    Raises:
+        PlanError: a table cannot hold as many rows as were asked for.
+        UnsatisfiableError: a check leaves no value that is known.
+    """
+    cost = nullable_cost(lambda table, column: schema.by_id[table].by_name[column].nullable)
+    order = order_tables(schema.by_id, schema.foreign_keys, cost)
+    sizes = plan_sizes(schema, order, settings.rows_per_table, settings.rows)
+    frames = imagine_rows(Imagined(schema, order, sizes.rows, settings.seed, real.evaluate))
+    return ImaginedSource(with_sizes(schema, sizes.rows), ImaginedSnapshot(real, frames), sizes.notes)
