@@ -18,6 +18,7 @@ from replica.planning.references import (
     plan_unique,
     refuse_owner_circles,
     table_order,
+    without_constants,
 )
 from replica.planning.scope import check_rows, check_tables, require_columns, skipped_tables, with_references
 from replica.schema.model import Schema, Table
@@ -82,7 +83,7 @@ def _plan_table(table: Table, around: Surroundings) -> TablePlan:
         generator=generator,
         columns=columns,
         references=references,
-        uniques=tuple(plan_unique(unique, columns, owner, order) for unique in table.uniques),
+        uniques=tuple(plan_unique(without_constants(unique, table), columns, owner, order) for unique in table.uniques),
         holder_path=holder_path(table, table_map, around),
         locale=table_map.locale,
         sex=sex_column(columns),

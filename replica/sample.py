@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from replica.constraints.domains import domain_of
 from replica.constraints.judging import Judge, reads, reads_of
 from replica.constraints.repair import Duty, keep_checks
 from replica.constraints.unique import Rule, keep_unique, key_parts
 from replica.databases.base import Evaluate
-from replica.errors import PlanError
+from replica.errors import PlanError, UnsatisfiableError
 from replica.fitted import FittedReplica, FittedTable
 from replica.kinds.base import Codes
 from replica.kinds.datetime import order_numbers
@@ -32,7 +33,7 @@ from replica.relations.context import ancestor_codes, see_referenced
 from replica.relations.fanout import reconcile
 from replica.relations.gaps import in_measure
 from replica.relations.joins import NULL
-from replica.schema.model import Check, ForeignKey, Table, Unique, column_list
+from replica.schema.model import Check, ForeignKey, Table, Unique, column_list, quote_name
 from replica.seeds import stream
 from replica.settings import Settings
 
@@ -193,11 +194,14 @@ class _Making:
         orphans = _orphans(table, fitted, table.owner, n)
         if len(parent) == 0:
             return Skeleton(np.full(n, NULL))
-        cap = _room(self.replica, table, table.owner, self.counts)
+        cap: int | Ints | None = _room(self.replica, table, table.owner, self.counts)
+        closed = self.assigner.closed(table, parent, table.owner)
+        if closed.any():
+            cap = np.where(closed, 0, n if cap is None else cap)
         counts = self._children(parent, table.owner, n - orphans, cap)
         return Skeleton(np.r_[np.full(orphans, NULL), np.repeat(np.arange(len(parent)), counts)])
 
-    def _children(self, parent: MadeTable, key: ForeignKey, total: int, cap: int | None) -> Ints:
+    def _children(self, parent: MadeTable, key: ForeignKey, total: int, cap: int | Ints | None) -> Ints:
         """Brings the drawn numbers of children to the planned total, and the codes with them."""
         fan_out = parent.fitted.fan_outs.get(key.id)
         rng = self.rng("fan-out", key.id)
@@ -296,10 +300,15 @@ class _Making:
         self._keep_checks(made, settled.union(*(unique.columns for unique in loose)), 0)
         # What keeps one rule may break another, so they take turns.
         for turn in range(_TURNS):
-            changed = {name for unique in loose for name in self._keep_unique(made, unique, turn)}
-            if not changed:
+            changed = {unique.name: self._keep_unique(made, unique, turn) for unique in loose}
+            if not any(changed.values()):
                 return
-            self._keep_checks(made, changed, turn + 1)
+            self._keep_checks(made, {name for names in changed.values() for name in names}, turn + 1)
+        broken = next(name for name, names in changed.items() if names)
+        raise UnsatisfiableError(
+            f"unique rule {table.id}.{quote_name(broken)} cannot be kept together with the table's checks: plan fewer"
+            " rows, or let the schema map choose a kind with more values"
+        )
 
     def _loose_uniques(self, made: MadeTable) -> list[Unique]:
         """Returns the unique rules that nothing keeps so far."""
@@ -313,7 +322,11 @@ class _Making:
         names = _read_by(table.table, unique)
         columns = {name: self.database.column(table.id, name) for name in names}
         changeable = tuple(name for name in names if self._is_changeable(made, name))
+        domains = {name: domain_of(table.table.by_name[name], table.checks) for name in changeable}
+        # A column that a check pins to one value cannot tell rows apart.
+        changeable = tuple(name for name in changeable if len(domains[name].values or ("", "")) > 1)
         listed = frozenset(column.name for column in table.by("kind") if column.kind in _LISTED)
+        listed |= {name for name in changeable if domains[name].values is not None}
         rng = self.rng("unique", table.id, unique.name, turn)
         changed = keep_unique(Rule(self._judge(table), unique, changeable, listed), columns, rng)
         made.columns |= changed

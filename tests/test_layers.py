@@ -28,15 +28,15 @@ LAYERS: dict[str, str] = {
     "settings": "errors generators",
     "relations": "errors schema kinds",
     "constraints": "errors schema databases.base kinds relations",
-    "imagining": "errors seeds schema databases.base kinds relations constraints inference planning settings",
-    "inference": "errors progress schema databases.base kinds",
+    "inference": "errors progress schema databases.base kinds constraints",
     "planning": "errors schema kinds constraints settings",
     "plan": "errors schema generators settings planning",
     "fitted": "databases.base kinds generators relations planning",
     "artifact": "errors state schema databases.base kinds generators relations planning fitted",
     "learning": "errors progress seeds schema databases.base kinds generators relations settings planning fitted",
     "fit": "errors progress seeds schema databases.base kinds generators relations settings planning fitted learning",
-    "making": "errors seeds schema kinds relations planning fitted",
+    "making": "errors seeds schema kinds relations constraints planning fitted",
+    "imagining": "errors seeds schema databases.base kinds relations constraints inference planning making settings",
     "sample": "errors seeds schema databases.base kinds relations constraints settings planning fitted making",
     "load": "errors progress schema databases.base settings planning fitted sample",
     "evaluation": "errors progress schema databases kinds inference",
@@ -162,7 +162,8 @@ def test_no_module_takes_a_private_name_of_another(path: Path) -> None:
 
 
 GLOBAL_STREAM = re.compile(
-    r"\bnp\.random\.(?!default_rng\b|Generator\b)\w+|\btorch\.(manual_seed|seed)\b|^\s*(import random\b|from random\b)"
+    r"\bnp\.random\.(?!default_rng\b|Generator\b)\w+|\btorch\.(manual_seed|seed)\b|"
+    r"^\s*(import random\b|from random import (?!Random\b))"
     r"|default_rng\(\)|\bFaker\.seed\b|torch\.(rand|randn|randint|randperm)\((?!.*generator=)",
     re.MULTILINE,
 )

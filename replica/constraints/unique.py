@@ -92,13 +92,9 @@ def keep_unique(rule: Rule, columns: Mapping[str, pa.Array], rng: np.random.Gene
         if len(still) < len(bad):
             current, bad = trial, still
             changed.add(name)
-    for name in rule.changeable:
-        if not len(bad):
-            break
-        advance = _through_list(current[name]) if name in rule.listed else _advance(rule.table.by_name[name])
-        if advance is not None:
-            current[name], bad = _step(rule, current, name, advance, bad)
-            changed.add(name)
+    for change in (_by_steps, _by_nulls):
+        current, bad, names = change(rule, current, bad)
+        changed |= names
     if len(bad):
         share = len(bad) / max(1, len(next(iter(current.values()))))
         raise UnsatisfiableError(
@@ -106,6 +102,30 @@ def keep_unique(rule: Rule, columns: Mapping[str, pa.Array], rng: np.random.Gene
             " plan fewer rows, or let the schema map choose a kind with more values"
         )
     return {name: current[name] for name in changed}
+
+
+def _by_steps(rule: Rule, columns: dict[str, pa.Array], bad: Ints) -> tuple[dict[str, pa.Array], Ints, set[str]]:
+    """Tries neighbouring values, column by column."""
+    current, changed = dict(columns), set()
+    for name in rule.changeable:
+        if not len(bad):
+            break
+        advance = _through_list(current[name]) if name in rule.listed else _advance(rule.table.by_name[name])
+        if advance is not None:
+            current[name], bad = _step(rule, current, name, advance, bad)
+            changed.add(name)
+    return current, bad, changed
+
+
+def _by_nulls(rule: Rule, columns: dict[str, pa.Array], bad: Ints) -> tuple[dict[str, pa.Array], Ints, set[str]]:
+    """Lets rows do without where values have run out, if they may: a null repeats nothing."""
+    current, changed = dict(columns), set()
+    for name in rule.changeable:
+        if len(bad) and rule.unique.nulls_distinct and rule.table.by_name[name].nullable:
+            current[name] = put(current[name], bad, pa.nulls(len(bad), current[name].type))
+            bad = np.flatnonzero(repeated(rule, current))
+            changed.add(name)
+    return current, bad, changed
 
 
 def repeated(rule: Rule, columns: Mapping[str, pa.Array]) -> Mask:

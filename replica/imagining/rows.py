@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from replica.constraints.domains import Domain, domain_of
-from replica.constraints.judging import Judge
+from replica.constraints.judging import Judge, reads_of
 from replica.constraints.repair import Duty, keep_checks
 from replica.databases.base import Evaluate
 from replica.imagining.inheritance import leaves_of, spread_over_leaves
@@ -19,10 +19,11 @@ from replica.imagining.names import null_share
 from replica.imagining.values import Wanted, as_read, imagine_values
 from replica.inference.personal import words_of
 from replica.kinds.base import masked
+from replica.making.closed import closed_parents
 from replica.planning.decisions import all_checks
 from replica.relations.joins import NULL, row_numbers
 from replica.schema.graph import Order
-from replica.schema.model import Column, ForeignKey, Schema, Table
+from replica.schema.model import Check, Column, ForeignKey, Schema, Table
 from replica.seeds import stream
 
 Ints = npt.NDArray[np.int64]
@@ -83,12 +84,34 @@ def _own_columns(imagined: Imagined, table: Table) -> Columns:
         rng = stream(imagined.seed, "imagine", table.id, column.name)
         domain = domain_of(column, checks)
         wanted = Wanted(column, domain, n, _is_key(table, column), rng)
-        found[column.name] = _with_nulls(imagine_values(wanted), wanted, table)
+        values = imagine_values(wanted)
+        found[column.name] = values if column.name in _pointed(imagined, table) else _with_nulls(values, wanted, table)
     found |= _partitioned(imagined, table, found)
-    own = [c.name for c in table.columns if c.generated is None and c.name not in table.reference_columns]
-    readable = tuple(check for check in checks if check.validated and not check.at_load)
-    duty = Duty(Judge(table, imagined.evaluate), readable, {name: (name,) for name in own})
-    return keep_checks(duty, found, stream(imagined.seed, "imagine", table.id))
+    units = {name: (name,) for name in _own(table)}
+    return _kept(imagined, table, found, units, [check for check in checks if not _reads_references(table, check)])
+
+
+def _own(table: Table) -> list[str]:
+    """Columns whose values follow from nothing else."""
+    return [c.name for c in table.columns if c.generated is None and c.name not in table.reference_columns]
+
+
+def _reads_references(table: Table, check: Check) -> bool:
+    return bool(table.reference_columns & set(reads_of(check, table)))
+
+
+def _kept(
+    imagined: Imagined, table: Table, columns: Columns, units: Mapping[str, tuple[str, ...]], checks: list[Check]
+) -> Columns:
+    """Mends rows that break a check."""
+    wanted = [check for check in checks if check.validated and not check.at_load]
+    duty = Duty(Judge(table, imagined.evaluate), wanted, units)
+    return keep_checks(duty, columns, stream(imagined.seed, "imagine", table.id, len(units)))
+
+
+def _pointed(imagined: Imagined, table: Table) -> set[str]:
+    """Columns that references point to."""
+    return {column for key in imagined.schema.referencing(table.id) for column in key.parent_columns}
 
 
 def _is_key(table: Table, column: Column) -> bool:
@@ -138,6 +161,8 @@ def _within(bound: tuple[str, ...]) -> Domain:
 def _point(imagined: Imagined, table: Table) -> None:
     """Fills the columns of references, the widest first, so that those that share columns agree."""
     filled: set[str] = set(table.by_name) - table.reference_columns
+    units: dict[str, tuple[str, ...]] = {name: (name,) for name in _own(table)}
+    numbers: Columns = {}
     keys = [key for key in table.foreign_keys if key.parent in imagined.rows]
     for key in sorted(keys, key=lambda key: (key.is_self, -len(key.columns), key.id)):
         rng = stream(imagined.seed, "imagine", key.id)
@@ -145,6 +170,12 @@ def _point(imagined: Imagined, table: Table) -> None:
         rows = _parents(imagined, table, key, shared, rng)
         _fill(imagined, table, key, shared, rows)
         filled |= set(key.columns)
+        if not shared:
+            numbers[f"@{key.id}"] = pa.array(rows)
+            units[key.id] = (f"@{key.id}", *key.columns)
+    checks = [check for check in all_checks(table) if _reads_references(table, check)]
+    kept = _kept(imagined, table, {**imagined.frames[table.id], **numbers}, units, checks)
+    imagined.frames[table.id] = {name: kept[name] for name in imagined.frames[table.id]}
 
 
 def _parents(
@@ -162,13 +193,22 @@ def _parents(
         return np.where(roots & may_be_null, NULL, rows)
     if shared:
         return _agreeing(imagined, table, key, shared, rng)
+    opened = np.flatnonzero(~_closed(imagined, table, key))
+    if not len(opened):
+        return np.full(n, NULL)
+    parents = len(opened)
     one_each = any(set(unique.columns) <= set(key.columns) and not unique.predicate for unique in table.uniques)
     if one_each and n <= parents:
         rows = rng.permutation(parents)[:n]
     else:
         rows = (rng.random(n) ** _SKEW * parents).astype(np.int64)
     nullable = any(table.by_name[column].nullable for column in key.columns)
-    return np.where((rng.random(n) < _NO_PARENT) & nullable, NULL, rows)
+    return np.where((rng.random(n) < _NO_PARENT) & nullable, NULL, opened[rows])
+
+
+def _closed(imagined: Imagined, table: Table, key: ForeignKey) -> npt.NDArray[np.bool_]:
+    targets = [imagined.frames[key.parent][name] for name in key.parent_columns]
+    return closed_parents(table, tuple(all_checks(table)), key, targets)
 
 
 def _agreeing(

@@ -58,6 +58,10 @@ def plan_sizes(schema: Schema, order: Order, wanted: int, exact: Mapping[str, in
         table = schema.by_id[name]
         if table.kind in ("partition", "foreign"):
             continue
+        if table.kind == "partitioned" and not leaves_of(schema, table):
+            notes.append(f"{name} gets no rows: it has no partition that could hold one")
+            rows[name] = 0
+            continue
         share = max(1, wanted // len(members_of(schema, table)), len(leaves_of(schema, table)))
         asked = exact.get(name, share)
         room = _room(table, rows, asked)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from random import Random
 from typing import Any, Final
 
 import numpy as np
@@ -212,7 +212,7 @@ def _base36(number: int) -> str:
 
 def _matching(wanted: Wanted) -> Objects:
     """Texts that match a check's regular expression, as far as Python reads it as PostgreSQL does."""
-    maker = rstr.Rstr(random.Random(int(wanted.rng.integers(0, 2**31))))  # noqa: S311 - made-up texts are no secrets
+    maker = rstr.Rstr(Random(int(wanted.rng.integers(0, 2**31))))  # noqa: S311 - made-up texts are no secrets
     pattern = wanted.domain.patterns[0]
     count = wanted.n if wanted.distinct else min(wanted.n, _MOST_PATTERNS)
     try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from replica.constraints.domains import domain_of
 from replica.inference.ordering import Ordering
 from replica.inference.personal import guess_personal, is_credential, is_of_persons, words_of
 from replica.inference.sampling import TableSample
@@ -55,6 +56,9 @@ def _is_key(sample: TableSample, column: Column) -> bool:
         unique.columns == (column.name,) and not unique.expressions and not unique.predicate for unique in table.uniques
     )
     primary = table.primary_key
+    if domain_of(column, table.checks).values is not None:
+        # The few values that a check lists are not counted through.
+        return False
     if column.type.family in ("integer", "uuid"):
         lacking = sample.column(column.name).null_count > _KEY_NULLS * len(sample)
         return (alone and not lacking) or column.identity is not None

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from replica.errors import UnsatisfiableError
 from replica.kinds.categorical import joined_codes
+from replica.making.closed import closed_parents, may_be_closed
 from replica.making.made import MadeDatabase, MadeTable
 from replica.making.room import room_under
 from replica.planning.decisions import ReferencePlan, TablePlan
@@ -18,6 +19,9 @@ from replica.schema.model import ForeignKey
 from replica.seeds import stream
 
 Ints = npt.NDArray[np.int64]
+
+# The block of parents that nobody may point to.
+_NOBODY = -1
 
 
 class Assigner:
@@ -87,6 +91,7 @@ class Assigner:
         key, code = reference.key, made.fitted.references[reference.key.id]
         rng = stream(self.database.seed, "assign", key.id)
         blocks, parent_blocks = self._blocks(made, parent, reference, rows)
+        closed = self.closed(made.plan, parent, key)
         groups = [group[rows] for group in self._unique_groups(made, key)]
         forbidden = [other[rows] for other in self._forbidden(made, key)]
         may_be_null = any(made.plan.table.by_name[column].nullable for column in reference.free)
@@ -102,7 +107,7 @@ class Assigner:
             children = Children(wished[:, None], blocks, groups, forbidden, may_be_null)
             # Kept rows get as many children as wish for them, at least one where others than the wished may be needed.
             capacity = np.maximum(np.bincount(wished, minlength=len(parent)), 1 if reference.fixed else 0)
-            kept = Parents(np.arange(len(parent))[:, None], parent_blocks, limited(capacity))
+            kept = Parents(np.arange(len(parent))[:, None], _without(parent_blocks, closed), limited(capacity))
             return assign(children, kept, rng, key.id)
         if code.tree:
             depth = made.codes[:, made.fitted.layout.places("depth", code.name)].astype(np.int64)[:, 0]
@@ -111,7 +116,14 @@ class Assigner:
         clusters = parent.codes[:, parent.fitted.layout.places("family", key.id)].astype(np.int64)
         children = Children(wish[rows], blocks, groups, forbidden, may_be_null)
         capacity = limited(self._capacity(parent, key))
-        return assign(children, Parents(clusters, parent_blocks, capacity), rng, key.id)
+        return assign(children, Parents(clusters, _without(parent_blocks, closed), capacity), rng, key.id)
+
+    def closed(self, table: TablePlan, parent: MadeTable, key: ForeignKey) -> npt.NDArray[np.bool_]:
+        """Returns the rows of a parent that no row of a table may point to: shape (parents,)."""
+        if not may_be_closed(table.table, table.checks, key, parent.plan.table):
+            return np.zeros(len(parent), dtype=bool)
+        targets = [self.database.column(parent.plan.id, name) for name in key.parent_columns]
+        return closed_parents(table.table, table.checks, key, targets)
 
     def _capacity(self, parent: MadeTable, key: ForeignKey) -> Ints:
         fan_out = parent.fitted.fan_outs.get(key.id)
@@ -165,6 +177,11 @@ class Assigner:
             elif other is not None and other in made.parents:
                 found.append(made.parents[other])
         return found
+
+
+def _without(blocks: Ints, closed: npt.NDArray[np.bool_]) -> Ints:
+    """Takes parents that may not be pointed to out of every block."""
+    return np.where(closed, _NOBODY, blocks)
 
 
 def _copied(rows: Ints, n: int, n_parents: int, *, is_self: bool) -> Ints:

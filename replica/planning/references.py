@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from replica.constraints.domains import domain_of
 from replica.errors import PlanError
 from replica.planning.decisions import ColumnPlan, ReferencePlan, UniquePlan
 from replica.schema.graph import Order, find_circle, nullable_cost, order_tables, paths_to
@@ -121,6 +122,19 @@ def plan_unique(
         if parts and all(column.producer == "reference" for column in parts):
             return UniquePlan(unique, "references")
     return UniquePlan(unique, "repair")
+
+
+def without_constants(unique: Unique, table: Table) -> Unique:
+    """Returns a rule without the columns that a check pins to one value: the others alone tell rows apart."""
+    if unique.expressions:
+        return unique
+    left = tuple(name for name in unique.columns if not _is_constant(table, name))
+    return replace(unique, columns=left) if left else unique
+
+
+def _is_constant(table: Table, name: str) -> bool:
+    column = table.by_name[name]
+    return not column.nullable and len(domain_of(column, table.checks).values or ("", "")) == 1
 
 
 def _differs_in_every_row(column: ColumnPlan) -> bool:

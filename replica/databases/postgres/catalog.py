@@ -24,6 +24,7 @@ from replica.schema.model import (
     Table,
     Trigger,
     Unique,
+    quote_name,
     table_id,
 )
 
@@ -305,11 +306,18 @@ class _Parts:
             columns=self.keyed(row["table"], key),
             primary=row["is_primary"],
             expressions=tuple(row["parts"]) if row["has_expressions"] else (),
-            predicate=row["predicate"],
+            predicate=None if self._says_nothing(row) else row["predicate"],
             nulls_distinct=not row["nulls_not_distinct"],
             deferrable=row["deferrable"],
             constraint=row["is_constraint"],
         )
+
+    def _says_nothing(self, row: Row) -> bool:
+        """True for a predicate that leaves out what no rule counts anyway: rows with a null in the key."""
+        if row["has_expressions"] or row["nulls_not_distinct"] or row["predicate"] is None:
+            return False
+        key = self.keyed(row["table"], row["key"][: row["key_length"]])
+        return row["predicate"].strip("()") in {f"{quote_name(name)} IS NOT NULL" for name in key}
 
     def foreign_key(self, row: Row) -> ForeignKey:
         return ForeignKey(
