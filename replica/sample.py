@@ -138,7 +138,7 @@ class _Making:
         self.evaluate = evaluate
         self.seed = settings.seed
         self.database = MadeDatabase(replica, settings.seed)
-        self.assigner = Assigner(self.database)
+        self.assigner = Assigner(self.database, evaluate)
         self.counts = planned_rows(replica, settings)
         self.seen_by = _seen_by(replica.plan)
         self.done: set[str] = set()
@@ -194,14 +194,12 @@ class _Making:
         orphans = _orphans(table, fitted, table.owner, n)
         if len(parent) == 0:
             return Skeleton(np.full(n, NULL))
-        cap: int | Ints | None = _room(self.replica, table, table.owner, self.counts)
-        closed = self.assigner.closed(table, parent, table.owner)
-        if closed.any():
-            cap = np.where(closed, 0, n if cap is None else cap)
-        counts = self._children(parent, table.owner, n - orphans, cap)
+        cap = _room(self.replica, table, table.owner, self.counts)
+        limits = self.assigner.owner_limits(table, table.owner, n, cap)
+        counts = self._children(parent, table.owner, n - orphans, limits)
         return Skeleton(np.r_[np.full(orphans, NULL), np.repeat(np.arange(len(parent)), counts)])
 
-    def _children(self, parent: MadeTable, key: ForeignKey, total: int, cap: int | Ints | None) -> Ints:
+    def _children(self, parent: MadeTable, key: ForeignKey, total: int, cap: Ints) -> Ints:
         """Brings the drawn numbers of children to the planned total, and the codes with them."""
         fan_out = parent.fitted.fan_outs.get(key.id)
         rng = self.rng("fan-out", key.id)

@@ -337,7 +337,7 @@ class _Drawing:
     ) -> tuple[str, ...]:
         """Adds a reference with its columns; the tenant's is shared with other references."""
         columns = [self._reference_column(number, parent, name, required=required) for name in key]
-        options = self._options(number, parent, len(key))
+        options = self._options(len(key))
         nulls = 0.0 if required else self.one([0.1, 0.5])
         found = Reference(number, tuple(columns), parent, key, options, nulls, in_turn)
         same = [other for other in self.references if (other.child, other.columns) == (number, found.columns)]
@@ -355,7 +355,7 @@ class _Drawing:
         type_ = "integer" if target.type == "serial" else target.type
         return self._put(number, Column(self._free_name(number, wanted), type_, not_null=required))
 
-    def _options(self, number: int, parent: int, width: int) -> str:
+    def _options(self, width: int) -> str:
         options = [self.one(["", "MATCH FULL"])] if width > 1 else []
         options += [self.one(["", "", "DEFERRABLE INITIALLY DEFERRED", "ON DELETE CASCADE"])]
         return " ".join(option for option in options if option)

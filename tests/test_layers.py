@@ -35,7 +35,7 @@ LAYERS: dict[str, str] = {
     "artifact": "errors state schema databases.base kinds generators relations planning fitted",
     "learning": "errors progress seeds schema databases.base kinds generators relations settings planning fitted",
     "fit": "errors progress seeds schema databases.base kinds generators relations settings planning fitted learning",
-    "making": "errors seeds schema kinds relations constraints planning fitted",
+    "making": "errors seeds schema databases.base kinds relations constraints planning fitted",
     "imagining": "errors seeds schema databases.base kinds relations constraints inference planning making settings",
     "sample": "errors seeds schema databases.base kinds relations constraints settings planning fitted making",
     "load": "errors progress schema databases.base settings planning fitted sample",

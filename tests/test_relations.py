@@ -33,7 +33,8 @@ from replica.relations.gaps import GapCode, Measure, fit_gaps, in_measure, in_un
 from replica.relations.joins import NULL, UNKNOWN, group_numbers, row_numbers
 from replica.relations.keys import KeyMaker
 from replica.relations.layout import STRUCTURE, Block, Layout, make_layout
-from replica.relations.references import Children, Parents, assign, levels_without_gaps, spread_over_kept
+from replica.relations.references import assign, levels_without_gaps, spread_over_kept
+from replica.relations.rules import Children, Distinct, Parents
 from replica.relations.sequences import SequenceCode, fit_sequence, month_of
 from replica.schema.model import Column, SqlType
 from replica.seeds import stream, torch_seed
@@ -476,13 +477,13 @@ def test_a_wish_that_cannot_be_granted_is_granted_at_a_higher_level() -> None:
 @given(groups=st.integers(1, 12), each=st.integers(1, 6), n_parents=st.integers(6, 12), seed=st.integers(0, 30))
 def test_no_pair_that_must_be_unique_stands_twice(groups: int, each: int, n_parents: int, seed: int) -> None:
     group = np.repeat(np.arange(groups), each)
-    children = children_of(np.zeros(len(group)), groups=[group])
+    children = children_of(np.zeros(len(group)), distinct=[Distinct(group)])
     chosen = assign(children, parents_of(np.zeros(n_parents), rng(seed).integers(0, 4, n_parents)), rng(seed), "t.fk")
     assert len(set(zip(group.tolist(), chosen.tolist(), strict=True))) == len(group)
 
 
 def test_what_is_null_in_a_key_does_not_count() -> None:
-    children = children_of(np.zeros(20), groups=[np.full(20, -1)])
+    children = children_of(np.zeros(20), distinct=[Distinct(np.full(20, -1))])
     assert set(assign(children, parents_of([0], 1), rng(), "t.fk")) == {0}
 
 
@@ -494,21 +495,23 @@ def test_no_row_points_to_a_forbidden_one() -> None:
 
 def test_unique_pairs_that_need_every_parent_are_found() -> None:
     group = np.repeat(np.arange(5), 4)
-    children = children_of(np.zeros(20), groups=[group], forbidden=[group])
+    children = children_of(np.zeros(20), distinct=[Distinct(group)], forbidden=[group])
     chosen = assign(children, parents_of(np.zeros(5), 4), rng(), "t.fk")
     assert all(set(chosen[group == i]) == set(range(5)) - {i} for i in range(5))
 
 
 def test_where_there_is_no_parent_the_reference_is_null_or_refused() -> None:
     parents = parents_of([0, 0], 2, block=1)
-    optional = children_of([0, 0, 0], [1, 2, 1], may_be_null=True, groups=[ints(1, 2, 3)], forbidden=[ints(0, 0, 1)])
+    optional = children_of(
+        [0, 0, 0], [1, 2, 1], may_be_null=True, distinct=[Distinct(ints(1, 2, 3))], forbidden=[ints(0, 0, 1)]
+    )
     assert assign(optional, parents, rng(), "t.fk").tolist() == [1, NULL, 0]
     with pytest.raises(UnsatisfiableError, match=r"t\.fk: 1 rows have no row to point to"):
         assign(children_of([0, 0, 0], [1, 2, 1]), parents, rng(), "t.fk")
 
 
 def test_more_unique_pairs_than_parents_are_null_or_refused() -> None:
-    crowded = {"wish": np.zeros(3), "groups": [np.zeros(3, np.int64)]}
+    crowded = {"wish": np.zeros(3), "distinct": [Distinct(np.zeros(3, np.int64))]}
     found = assign(children_of(**crowded, may_be_null=True), parents_of([0, 0], 2), rng(), "t.fk")
     assert sorted(found) == [NULL, 0, 1]
     with pytest.raises(UnsatisfiableError, match="all are taken"):

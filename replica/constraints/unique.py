@@ -133,7 +133,7 @@ def repeated(rule: Rule, columns: Mapping[str, pa.Array]) -> Mask:
     unique = rule.unique
     n = len(next(iter(columns.values())))
     keys = [rule.judge.texts(part, columns) for part in key_parts(rule.table, unique)]
-    keys = keys or [_comparable(columns[name], rule.table.by_name[name]) for name in unique.columns]
+    keys = keys or [comparable(columns[name], rule.table.by_name[name]) for name in unique.columns]
     counts = rule.judge.counted(unique.predicate, columns) if unique.predicate else np.ones(n, dtype=bool)
     if unique.nulls_distinct:
         for key in keys:
@@ -158,8 +158,8 @@ def key_parts(table: Table, unique: Unique) -> tuple[str, ...]:
     return tuple(computed.get(name, quote_name(name)) for name in unique.columns)
 
 
-def _comparable(values: pa.Array, column: Column) -> pa.Array:
-    """Values as the server compares them: char(n) without trailing blanks, citext whatever the case."""
+def comparable(values: pa.Array, column: Column) -> pa.Array:
+    """Returns values as the server compares them: char(n) without trailing blanks, citext whatever the case."""
     if not pa.types.is_string(values.type):
         return values
     if column.type.base == "bpchar":

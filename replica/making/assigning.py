@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from replica.databases.base import Evaluate
 from replica.errors import UnsatisfiableError
 from replica.kinds.categorical import joined_codes
-from replica.making.closed import closed_parents, may_be_closed
 from replica.making.made import MadeDatabase, MadeTable
 from replica.making.room import room_under
+from replica.making.ruling import (
+    Turn,
+    cannot_point,
+    distinct_rules,
+    is_free_to_be_null,
+    open_parents,
+    owner_limits,
+    within_rules,
+)
 from replica.planning.decisions import ReferencePlan, TablePlan
 from replica.relations.fanout import reconcile
 from replica.relations.joins import NULL, UNKNOWN, group_numbers, row_numbers
-from replica.relations.references import Children, Parents, assign, levels_without_gaps, spread_over_kept
+from replica.relations.references import assign, levels_without_gaps, spread_over_kept
+from replica.relations.rules import Children, Parents
 from replica.schema.model import ForeignKey
 from replica.seeds import stream
 
 Ints = npt.NDArray[np.int64]
-
-# The block of parents that nobody may point to.
-_NOBODY = -1
 
 
 class Assigner:
@@ -29,10 +38,12 @@ class Assigner:
 
     Args:
         database: the tables.
+        evaluate: a server's evaluation of what is not understood here.
     """
 
-    def __init__(self, database: MadeDatabase) -> None:
+    def __init__(self, database: MadeDatabase, evaluate: Evaluate | None = None) -> None:
         self.database = database
+        self.evaluate = evaluate
         database.assign = self.assign
 
     def assign(self, made: MadeTable, reference: ReferencePlan) -> None:
@@ -58,21 +69,50 @@ class Assigner:
         chosen = self._choose(made, parent, reference, wish, rows)
         made.parents[key.id][rows] = chosen
 
+    def owner_limits(self, table: TablePlan, owner: ForeignKey, n: int, cap: int | None) -> Ints:
+        """Returns the most children that each owner may have: shape (owners,).
+
+        Args:
+            table: the table of the children.
+            owner: the reference that owns them.
+            n: how many children are planned.
+            cap: the most that any owner may have; None without a limit.
+        """
+        return owner_limits(Turn(self.database, table, owner, frozenset(owner.columns), n, self.evaluate), cap)
+
+    def _turn(self, made: MadeTable, reference: ReferencePlan) -> Turn:
+        free = frozenset(reference.free)
+        return Turn(self.database, made.plan, reference.key, free, len(made), self.evaluate)
+
     def _rows_to_assign(self, made: MadeTable, reference: ReferencePlan, wish: Ints) -> Ints:
         """Rows whose reference is not null and not decided by a wider one."""
         code = made.fitted.references[reference.key.id]
+        turn = self._turn(made, reference)
         if code.tree:
-            depth = made.codes[:, made.fitted.layout.places("depth", code.name)].astype(np.int64)[:, 0]
-            there = levels_without_gaps(depth) > 0
+            there = self._levels(made, reference)[0] > 0
         elif code.rows is not None:
             there = joined_codes(wish.astype(np.int32), code.rows + code.nulls) < code.rows
         else:
             there = wish[:, 0] < code.sizes[0]
-        if not any(made.plan.table.by_name[column].nullable for column in reference.free):
+        if not is_free_to_be_null(turn):
             there[:] = True if not code.tree else there
+        if reference.fixed:
+            # What is null in part refers to nothing, whatever the rest is.
+            there &= ~cannot_point(turn)
         if reference.implied_by is not None:
             there &= made.parents[reference.implied_by] == NULL
         return np.flatnonzero(there)
+
+    def _levels(self, made: MadeTable, reference: ReferencePlan) -> tuple[Ints, Ints]:
+        """How far below a root each row stands, without gaps, and its block: what it must share with its parent."""
+        code = made.fitted.references[reference.key.id]
+        depth = made.codes[:, made.fitted.layout.places("depth", code.name)].astype(np.int64)[:, 0]
+        block, up = self._blocks(made, made, reference, np.arange(len(made)))
+        levels = np.zeros(len(made), np.int64)
+        for number in np.unique(up):
+            levels[up == number] = levels_without_gaps(depth[up == number])
+        # A row whose block, seen from below and from above, is not one cannot stand in the tree.
+        return np.where(block == up, levels, 0), up
 
     def _looked_up(self, made: MadeTable, reference: ReferencePlan) -> Ints:
         """A reference all of whose columns something else fills: the row that they name."""
@@ -90,40 +130,37 @@ class Assigner:
     def _choose(self, made: MadeTable, parent: MadeTable, reference: ReferencePlan, wish: Ints, rows: Ints) -> Ints:
         key, code = reference.key, made.fitted.references[reference.key.id]
         rng = stream(self.database.seed, "assign", key.id)
+        turn = self._turn(made, reference)
         blocks, parent_blocks = self._blocks(made, parent, reference, rows)
-        closed = self.closed(made.plan, parent, key)
-        groups = [group[rows] for group in self._unique_groups(made, key)]
+        distinct = [replace(rule, group=rule.group[rows]) for rule in distinct_rules(turn)]
+        within = [replace(rule, group=rule.group[rows]) for rule in within_rules(turn)]
         forbidden = [other[rows] for other in self._forbidden(made, key)]
-        may_be_null = any(made.plan.table.by_name[column].nullable for column in reference.free)
+        may_be_null = is_free_to_be_null(turn)
 
         def limited(capacity: Ints) -> Ints:
             counts = {name: len(table) for name, table in self.database.tables.items()}
             room = None if reference.fixed else room_under(made.plan, made.fitted, key, counts)
             return capacity if room is None else reconcile(capacity, len(rows), rng, cap=room, what=key.id)
 
+        def closed(blocks: Ints) -> Ints:
+            return np.where(open_parents(turn), blocks, -1)
+
         if code.rows is not None:
             places = joined_codes(wish[rows].astype(np.int32), code.rows + code.nulls)
             wished = spread_over_kept(np.minimum(places, code.rows - 1).astype(np.int64), code.rows, len(parent), rng)
-            children = Children(wished[:, None], blocks, groups, forbidden, may_be_null)
+            children = Children(wished[:, None], blocks, distinct, within, forbidden, may_be_null)
             # Kept rows get as many children as wish for them, at least one where others than the wished may be needed.
             capacity = np.maximum(np.bincount(wished, minlength=len(parent)), 1 if reference.fixed else 0)
-            kept = Parents(np.arange(len(parent))[:, None], _without(parent_blocks, closed), limited(capacity))
+            kept = Parents(np.arange(len(parent))[:, None], closed(parent_blocks), limited(capacity))
             return assign(children, kept, rng, key.id)
         if code.tree:
-            depth = made.codes[:, made.fitted.layout.places("depth", code.name)].astype(np.int64)[:, 0]
-            level = levels_without_gaps(depth)
-            blocks, parent_blocks = level[rows] - 1, level
+            level, block = self._levels(made, reference)
+            size = int(level.max(initial=0)) + 1
+            blocks, parent_blocks = block[rows] * size + level[rows] - 1, block * size + level
         clusters = parent.codes[:, parent.fitted.layout.places("family", key.id)].astype(np.int64)
-        children = Children(wish[rows], blocks, groups, forbidden, may_be_null)
+        children = Children(wish[rows], blocks, distinct, within, forbidden, may_be_null)
         capacity = limited(self._capacity(parent, key))
-        return assign(children, Parents(clusters, _without(parent_blocks, closed), capacity), rng, key.id)
-
-    def closed(self, table: TablePlan, parent: MadeTable, key: ForeignKey) -> npt.NDArray[np.bool_]:
-        """Returns the rows of a parent that no row of a table may point to: shape (parents,)."""
-        if not may_be_closed(table.table, table.checks, key, parent.plan.table):
-            return np.zeros(len(parent), dtype=bool)
-        targets = [self.database.column(parent.plan.id, name) for name in key.parent_columns]
-        return closed_parents(table.table, table.checks, key, targets)
+        return assign(children, Parents(clusters, closed(parent_blocks), capacity), rng, key.id)
 
     def _capacity(self, parent: MadeTable, key: ForeignKey) -> Ints:
         fan_out = parent.fitted.fan_outs.get(key.id)
@@ -143,30 +180,6 @@ class Assigner:
         numbers = group_numbers(both)
         return numbers[: len(rows)], numbers[len(rows) :]
 
-    def _unique_groups(self, made: MadeTable, key: ForeignKey) -> list[Ints]:
-        """For each unique rule that this reference completes, the number of what the rest of it says."""
-        groups = []
-        for found in made.plan.uniques:
-            if found.way != "references" or not set(key.columns) & set(found.unique.columns):
-                continue
-            others = [
-                other
-                for other in self._references(made.plan)
-                if other.id != key.id and other.id in made.parents and set(other.columns) & set(found.unique.columns)
-            ]
-            covered = {column for other in (*others, key) for column in other.columns}
-            if set(found.unique.columns) <= covered:
-                rows = [made.parents[other.id] for other in others]
-                null = np.zeros(len(made), dtype=bool)
-                for other in rows:
-                    null |= other < 0
-                number = group_numbers(rows) if rows else np.zeros(len(made), np.int64)
-                groups.append(np.where(null, -1, number))
-        return groups
-
-    def _references(self, table: TablePlan) -> list[ForeignKey]:
-        return [*([table.owner] if table.owner else []), *(reference.key for reference in table.references)]
-
     def _forbidden(self, made: MadeTable, key: ForeignKey) -> list[Ints]:
         """Rows that a reference may not point to, since another of the same row does, or since it is that row."""
         found = []
@@ -177,11 +190,6 @@ class Assigner:
             elif other is not None and other in made.parents:
                 found.append(made.parents[other])
         return found
-
-
-def _without(blocks: Ints, closed: npt.NDArray[np.bool_]) -> Ints:
-    """Takes parents that may not be pointed to out of every block."""
-    return np.where(closed, _NOBODY, blocks)
 
 
 def _copied(rows: Ints, n: int, n_parents: int, *, is_self: bool) -> Ints:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from replica.constraints.checks import NotReadableError, columns_of
 from replica.constraints.domains import domain_of
 from replica.errors import PlanError
 from replica.planning.decisions import ColumnPlan, ReferencePlan, UniquePlan
@@ -116,11 +117,17 @@ def plan_unique(
     for column in parts:
         if column.producer == "counter" and set(column.map.within) <= set(unique.columns) and plain:
             return UniquePlan(unique, "counter")
-    if plain and not unique.predicate:
-        if owner and order in unique.columns and set(owner.columns) <= set(unique.columns):
-            return UniquePlan(unique, "order")
-        if parts and all(column.producer == "reference" for column in parts):
-            return UniquePlan(unique, "references")
+    if (
+        plain
+        and not unique.predicate
+        and owner
+        and order in unique.columns
+        and set(owner.columns) <= set(unique.columns)
+    ):
+        return UniquePlan(unique, "order")
+    read = _read_by(unique, columns)
+    if parts and all(column.producer == "reference" for column in columns if column.name in read):
+        return UniquePlan(unique, "references")
     return UniquePlan(unique, "repair")
 
 
@@ -135,6 +142,14 @@ def without_constants(unique: Unique, table: Table) -> Unique:
 def _is_constant(table: Table, name: str) -> bool:
     column = table.by_name[name]
     return not column.nullable and len(domain_of(column, table.checks).values or ("", "")) == 1
+
+
+def _read_by(unique: Unique, columns: tuple[ColumnPlan, ...]) -> set[str]:
+    """The columns of a rule's key and of its predicate; all of them where it cannot be read."""
+    try:
+        return set(unique.columns) | (columns_of(unique.predicate) if unique.predicate else set())
+    except NotReadableError:
+        return {column.name for column in columns}
 
 
 def _differs_in_every_row(column: ColumnPlan) -> bool:

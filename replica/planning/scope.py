@@ -8,6 +8,7 @@ from dataclasses import replace
 from faker.config import AVAILABLE_LOCALES
 
 from replica.errors import DriftError, PlanError
+from replica.schema.graph import with_own_keys
 from replica.schema.model import ForeignKey, Schema, Table, Unique, column_list, quote_name
 from replica.schema.schema_map import ReferenceMap, SchemaMap
 from replica.settings import Settings
@@ -103,7 +104,7 @@ def with_references(schema: Schema, schema_map: SchemaMap) -> Schema:
             name = "_".join((*found.columns, schema.by_id[found.parent].name))
             keys.append(ForeignKey(name, table.id, found.columns, found.parent, found.parent_columns, declared=False))
         tables.append(replace(table, foreign_keys=tuple(keys)))
-    return replace(schema, tables=tuple(tables))
+    return replace(schema, tables=tuple(with_own_keys(tables)))
 
 
 def _check_reference(schema: Schema, table: Table, found: ReferenceMap, where: str) -> None:

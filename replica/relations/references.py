@@ -4,60 +4,24 @@ A reference gives each child a wish, the cluster of rows it would point to, and 
 children its fan-out says. Both sides were drawn by different models, so they agree only nearly. Capacities are scaled
 to the number of children, wishes are granted as far as there is room, and the rest is matched with what is left. Then
 pairs that must not be are swapped away: the same pair twice where a key forbids it, a row that would point to itself.
+What swaps of two rows cannot mend is left to longer chains of moves (``augmenting``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from replica.errors import UnsatisfiableError
+from replica.relations.augmenting import augment
 from replica.relations.joins import NULL
+from replica.relations.rules import Children, Parents, offends, rank
 
 Ints = npt.NDArray[np.int64]
 
 _ROUNDS = 60
-
-
-@dataclass(frozen=True)
-class Children:
-    """The rows that need a parent.
-
-    Attributes:
-        wish: cluster that each row wishes for, per level; shape (rows, levels).
-        block: only parents of the same block may be chosen; shape (rows,).
-        groups: for each key that must stay unique, the number of what the rest of the key is; shape (rows,) each.
-            Negative where the key has a null and does not count.
-        forbidden: parents that a row may not point to; shape (rows,) each.
-        may_be_null: True where rows without any parent to choose from may point to nothing.
-    """
-
-    wish: Ints
-    block: Ints
-    groups: Sequence[Ints] = field(default=())
-    forbidden: Sequence[Ints] = field(default=())
-    may_be_null: bool = False
-
-    def __len__(self) -> int:
-        return len(self.wish)
-
-
-@dataclass(frozen=True)
-class Parents:
-    """The rows that may be pointed to.
-
-    Attributes:
-        cluster: cluster of each row, per level; shape (rows, levels).
-        block: block of each row; shape (rows,).
-        capacity: how many children each should get; shape (rows,).
-    """
-
-    cluster: Ints
-    block: Ints
-    capacity: Ints
 
 
 def assign(children: Children, parents: Parents, rng: np.random.Generator, what: str) -> Ints:
@@ -95,7 +59,8 @@ def _some(children: Children, there: npt.NDArray[np.bool_]) -> Children:
     return Children(
         children.wish[there],
         children.block[there],
-        [group[there] for group in children.groups],
+        [replace(rule, group=rule.group[there]) for rule in children.distinct],
+        [replace(rule, group=rule.group[there]) for rule in children.within],
         [other[there] for other in children.forbidden],
         children.may_be_null,
     )
@@ -148,57 +113,27 @@ def _pairs(wanted: Ints, offered: Ints) -> tuple[Ints, Ints]:
     """Places of both sides with equal keys, each place once: as many pairs per key as the rarer side has."""
     _, numbers = np.unique(np.r_[wanted, offered], return_inverse=True)
     numbers = numbers.reshape(-1)
-    left = numbers[: len(wanted)] * (len(numbers) + 1) + _rank(numbers[: len(wanted)])
-    right = numbers[len(wanted) :] * (len(numbers) + 1) + _rank(numbers[len(wanted) :])
+    left = numbers[: len(wanted)] * (len(numbers) + 1) + rank(numbers[: len(wanted)])
+    right = numbers[len(wanted) :] * (len(numbers) + 1) + rank(numbers[len(wanted) :])
     _, a, b = np.intersect1d(left, right, assume_unique=True, return_indices=True)
     return a, b
 
 
-def _rank(groups: Ints) -> Ints:
-    """The place of each element among the equal ones before it: shape (elements,)."""
-    order = np.argsort(groups, kind="stable")
-    ordered = groups[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    within = np.arange(len(groups)) - np.repeat(starts, np.diff(np.r_[starts, len(groups)]))
-    rank = np.empty(len(groups), np.int64)
-    rank[order] = within
-    return rank
-
-
 def _repair(children: Children, parents: Parents, chosen: Ints, rng: np.random.Generator, what: str) -> Ints:
     """Swaps parents between children until no pair is forbidden and none stands twice."""
-    if not children.groups and not children.forbidden:
+    if not children.distinct and not children.within and not children.forbidden:
         return chosen
     by_block = np.argsort(children.block, kind="stable")
     blocks = children.block[by_block]
     for _ in range(_ROUNDS):
-        bad = np.flatnonzero(_offends(children, chosen))
+        bad = np.flatnonzero(offends(children, chosen))
         if not len(bad):
             return chosen
         first = np.searchsorted(blocks, children.block[bad], side="left")
         behind = np.searchsorted(blocks, children.block[bad], side="right")
         partner = by_block[first + (rng.random(len(bad)) * (behind - first)).astype(np.int64)]
         chosen = _swap(children, chosen, bad, partner)
-    return _direct(children, parents, chosen, rng, what)
-
-
-def _offends(children: Children, chosen: Ints) -> npt.NDArray[np.bool_]:
-    """Which rows point to a forbidden row, or repeat a pair that another row has already."""
-    bad = np.zeros(len(chosen), dtype=bool)
-    for forbidden in children.forbidden:
-        bad |= (chosen == forbidden) & (chosen >= 0)
-    for group in children.groups:
-        counts = (group >= 0) & (chosen >= 0)
-        pairs = _pair_keys(group[counts], chosen[counts])
-        _, firsts = np.unique(pairs, return_index=True)
-        repeated = np.ones(len(pairs), dtype=bool)
-        repeated[firsts] = False
-        bad[np.flatnonzero(counts)[repeated]] = True
-    return bad
-
-
-def _pair_keys(group: Ints, chosen: Ints) -> Ints:
-    return group * (int(chosen.max(initial=0)) + 1) + chosen
+    return augment(children, parents, chosen, rng, what)
 
 
 def _swap(children: Children, chosen: Ints, bad: Ints, partner: Ints) -> Ints:
@@ -212,33 +147,11 @@ def _swap(children: Children, chosen: Ints, bad: Ints, partner: Ints) -> Ints:
     bad, partner = bad[keep], partner[keep]
     trial = chosen.copy()
     trial[bad], trial[partner] = chosen[partner], chosen[bad]
-    wrong = _offends(children, trial)
+    wrong = offends(children, trial)
     # A pair may be reported on either of its rows, so a swap is undone unless both of its rows are clean.
     undo = wrong[bad] | wrong[partner]
     trial[bad[undo]], trial[partner[undo]] = chosen[bad[undo]], chosen[partner[undo]]
     return trial
-
-
-def _direct(children: Children, parents: Parents, chosen: Ints, rng: np.random.Generator, what: str) -> Ints:
-    """Gives the last bad rows any parent of their block that is allowed, whatever its capacity."""
-    chosen = chosen.copy()
-    for row in np.flatnonzero(_offends(children, chosen)).tolist():
-        block = np.flatnonzero(parents.block == children.block[row])
-        taken = {int(forbidden[row]) for forbidden in children.forbidden}
-        for group in children.groups:
-            if group[row] >= 0:
-                taken |= set(chosen[(group == group[row]) & (np.arange(len(chosen)) != row)].tolist())
-        allowed = block[~np.isin(block, list(taken))]
-        if not len(allowed) and children.may_be_null:
-            chosen[row] = NULL
-            continue
-        if not len(allowed):
-            raise UnsatisfiableError(
-                f"{what}: a row has no row left that it may point to, since all are taken; plan fewer rows,"
-                " or more of the parent"
-            )
-        chosen[row] = rng.choice(allowed)
-    return chosen
 
 
 def spread_over_kept(places: Ints, n_kept: int, n_parents: int, rng: np.random.Generator) -> Ints:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import networkx as nx
 
-from replica.schema.model import ForeignKey
+from replica.schema.model import ForeignKey, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +109,33 @@ def descendants(table: str, keys: Iterable[ForeignKey]) -> frozenset[str]:
     """Returns the tables that point to a table, directly or through others."""
     graph = nx.DiGraph((key.parent, key.child) for key in keys if not key.is_self)
     return frozenset(nx.descendants(graph, table)) if table in graph else frozenset()
+
+
+def with_own_keys(tables: Iterable[Table]) -> list[Table]:
+    """Returns tables with the keys that composite references repeat although their values start there.
+
+    A country's code is part of the reference to its capital, whose own country is that code: following the columns
+    leads back to where they start, so that nothing but the country itself can say what its code is.
+    """
+    tables = list(tables)
+    graph = nx.DiGraph()
+    for table in tables:
+        for key in table.foreign_keys:
+            pairs = zip(key.columns, key.parent_columns, strict=True)
+            graph.add_edges_from(((table.id, column), (key.parent, target)) for column, target in pairs)
+    circles = [part for part in nx.strongly_connected_components(graph) if len(part) > 1]
+    return [replace(table, own_keys=_own_keys(table, circles)) for table in tables]
+
+
+def _own_keys(table: Table, circles: Iterable[set[tuple[str, str]]]) -> tuple[str, ...]:
+    alone = {key.columns[0] for key in table.foreign_keys if len(key.columns) == 1}
+    unique = {
+        rule.columns[0]
+        for rule in table.uniques
+        if len(rule.columns) == 1 and not rule.expressions and rule.predicate is None
+    }
+    return tuple(
+        column.name
+        for column in table.columns
+        if column.name in unique - alone and any((table.id, column.name) in circle for circle in circles)
+    )

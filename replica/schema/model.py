@@ -284,6 +284,8 @@ class Table:
         row_security: True where row-level security is on.
         unlogged: True for an unlogged table.
         comment: the comment on the table.
+        own_keys: unique columns that composite references repeat although their values start here; see
+            :func:`~replica.schema.graph.with_own_keys`.
     """
 
     schema: str
@@ -304,6 +306,7 @@ class Table:
     row_security: bool = False
     unlogged: bool = False
     comment: str | None = None
+    own_keys: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -324,17 +327,11 @@ class Table:
     def reference_columns(self) -> frozenset[str]:
         """Columns whose values come from a row that a reference points to.
 
-        A column that is a key by itself is the table's own, even where a composite reference repeats it, as a
+        A column whose values start here is the table's own, even where a composite reference repeats it, as a
         country's code does in the reference to its capital.
         """
-        alone = {key.columns[0] for key in self.foreign_keys if len(key.columns) == 1}
-        keys = {
-            unique.columns[0]
-            for unique in self.uniques
-            if len(unique.columns) == 1 and not unique.expressions and unique.predicate is None
-        }
         pointed = {column for key in self.foreign_keys for column in key.columns}
-        return frozenset(pointed - (keys - alone))
+        return frozenset(pointed - set(self.own_keys))
 
     @property
     def writable_columns(self) -> tuple[Column, ...]:

@@ -12,6 +12,7 @@ import psycopg
 from psycopg.rows import class_row, dict_row
 
 from replica.databases.postgres.types import TYPES_SQL, TypeRow, check_expression, sql_type
+from replica.schema.graph import with_own_keys
 from replica.schema.model import (
     Check,
     Column,
@@ -182,7 +183,7 @@ def read_schema(connection: psycopg.Connection[Any]) -> Schema:
         indexes=_by_table(_fetch(connection, _INDEXES_SQL, [oids])),
         triggers=_by_table(_fetch(connection, _TRIGGERS_SQL, [oids])),
     )
-    tables = sorted(_with_estimates(parts.table(row) for row in rows), key=lambda table: table.id)
+    tables = with_own_keys(sorted(_with_estimates(parts.table(row) for row in rows), key=lambda table: table.id))
     views = _fetch(connection, _VIEWS_SQL)
     info = connection.info
     return Schema(
