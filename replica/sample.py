@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from replica.constraints.domains import domain_of
+from replica.constraints.exclusion import keep_exclusion, packing_of, read_by
 from replica.constraints.judging import Judge, reads, reads_of
 from replica.constraints.repair import Duty, keep_checks
 from replica.constraints.unique import Rule, keep_unique, key_parts
@@ -33,7 +34,7 @@ from replica.relations.context import ancestor_codes, see_referenced
 from replica.relations.fanout import reconcile
 from replica.relations.gaps import in_measure
 from replica.relations.joins import NULL
-from replica.schema.model import Check, ForeignKey, Table, Unique, column_list, quote_name
+from replica.schema.model import Check, Exclusion, ForeignKey, Table, Unique, column_list, quote_name
 from replica.seeds import stream
 from replica.settings import Settings
 
@@ -299,12 +300,13 @@ class _Making:
         # What keeps one rule may break another, so they take turns.
         for turn in range(_TURNS):
             changed = {unique.name: self._keep_unique(made, unique, turn) for unique in loose}
+            changed |= {found.name: self._keep_exclusion(made, found) for found in table.table.exclusions}
             if not any(changed.values()):
                 return
             self._keep_checks(made, {name for names in changed.values() for name in names}, turn + 1)
         broken = next(name for name, names in changed.items() if names)
         raise UnsatisfiableError(
-            f"unique rule {table.id}.{quote_name(broken)} cannot be kept together with the table's checks: plan fewer"
+            f"rule {table.id}.{quote_name(broken)} cannot be kept together with the table's checks: plan fewer"
             " rows, or let the schema map choose a kind with more values"
         )
 
@@ -327,6 +329,18 @@ class _Making:
         listed |= {name for name in changeable if domains[name].values is not None}
         rng = self.rng("unique", table.id, unique.name, turn)
         changed = keep_unique(Rule(self._judge(table), unique, changeable, listed), columns, rng)
+        made.columns |= changed
+        return tuple(changed)
+
+    def _keep_exclusion(self, made: MadeTable, exclusion: Exclusion) -> tuple[str, ...]:
+        """Packs periods until an EXCLUDE constraint holds, and returns which columns that changed."""
+        table = made.plan.table
+        packing = packing_of(exclusion, table)
+        own = {column.name for column in made.plan.columns if column.producer in ("kind", "period_end")}
+        if packing is None or not set(packing.columns) <= own:
+            return ()
+        columns = {name: self.database.column(table.id, name) for name in read_by(packing, table)}
+        changed = keep_exclusion(packing, self._judge(made.plan), columns)
         made.columns |= changed
         return tuple(changed)
 

@@ -19,11 +19,25 @@ NewDatabase = Callable[..., DatabaseUrl]
 
 LONGEST = "x" * 63
 
-EXCLUSION = """
-    CREATE TABLE booking (id int PRIMARY KEY, during tsrange, EXCLUDE USING gist (during WITH &&));
-    INSERT INTO booking SELECT n, tsrange(timestamp '2024-01-01' + n * interval '1 day',
-        timestamp '2024-01-01' + n * interval '1 day' + interval '20 hours') FROM generate_series(1, 40) n;
-"""
+EXCLUSIONS = {
+    "a range column": """
+        CREATE TABLE booking (id int PRIMARY KEY, during tsrange, EXCLUDE USING gist (during WITH &&));
+        INSERT INTO booking SELECT n, tsrange(timestamp '2024-01-01' + n * interval '1 day',
+            timestamp '2024-01-01' + n * interval '1 day' + interval '20 hours') FROM generate_series(1, 80) n;
+    """,
+    "a range of days that includes its end": """
+        CREATE TABLE booking (id int PRIMARY KEY, room int4range NOT NULL, first date NOT NULL, last date,
+            cancelled boolean NOT NULL, CHECK (first <= last),
+            EXCLUDE USING gist (room WITH =, daterange(first, last, '[]') WITH &&) WHERE (NOT cancelled));
+        INSERT INTO booking SELECT n, int4range(n % 4, 10), date '2024-01-01' + n, CASE WHEN n < 77 THEN
+            date '2024-01-03' + n END, n % 5 = 0 FROM generate_series(1, 80) n;
+    """,
+    "numbers": """
+        CREATE TABLE booking (id int PRIMARY KEY, "from" int NOT NULL, "to" int NOT NULL, CHECK ("from" < "to"),
+            EXCLUDE USING gist (int4range("from", "to") WITH &&));
+        INSERT INTO booking SELECT n, n * 7, n * 7 + 1 + n % 7 FROM generate_series(1, 80) n;
+    """,
+}
 
 CASES = {
     "an empty table": """
@@ -414,11 +428,29 @@ def test_a_full_bridge_cannot_take_more(new_database: NewDatabase, target: Datab
         replica.replicate(new_database(CASES["a bridge with all pairs"]), target, asked)
 
 
-def test_an_exclusion_constraint_that_cannot_be_kept_leaves_the_target_alone(
+@pytest.mark.parametrize("name", EXCLUSIONS)
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_periods_that_may_not_overlap_are_packed(
+    new_database: NewDatabase, server: Server, name: str, scale: float
+) -> None:
+    source, target = new_database(EXCLUSIONS[name]), server.fresh()
+    try:
+        replica.replicate(source, target, replace(SETTINGS, scale=scale))
+        assert value(target, "SELECT count(*) FROM booking") == 80 * scale
+        assert value(target, "SELECT count(*) FROM pg_constraint WHERE contype = 'x' AND convalidated") == 1
+    finally:
+        server.drop(target)
+
+
+def test_an_exclusion_of_a_form_that_is_not_known_is_named_and_leaves_the_target_alone(
     new_database: NewDatabase, target: DatabaseUrl, server: Server
 ) -> None:
-    with pytest.raises(IntegrityError, match="booking_during_excl"):
-        replica.replicate(new_database(EXCLUSION), target, SETTINGS)
+    script = """
+        CREATE TABLE spot (id int PRIMARY KEY, area box NOT NULL, EXCLUDE USING gist (area WITH &&));
+        INSERT INTO spot SELECT n, box(point(n, n), point(n + 0.5, n + 0.5)) FROM generate_series(1, 40) n;
+    """
+    with pytest.raises(IntegrityError, match="spot_area_excl"):
+        replica.replicate(new_database(script), target, SETTINGS)
     assert database_name(target) not in server.databases()
 
 
