@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from replica.errors import UnknownNameError
+from replica.kinds.arrays import ArrayKind
 from replica.kinds.base import Kind
+from replica.kinds.bits import BitKind
 from replica.kinds.categorical import CategoricalKind
 from replica.kinds.code import CodeKind
 from replica.kinds.contact import CredentialKind, PhoneKind
 from replica.kinds.datetime import IntervalKind, MomentKind, TimeKind
+from replica.kinds.forms import FormKind
 from replica.kinds.identifiers import BytesKind, NetworkKind, UuidKind
 from replica.kinds.label import LabelKind
-from replica.kinds.nested import ArrayKind, CompositeKind, JsonKind
+from replica.kinds.nested import CompositeKind, JsonKind
 from replica.kinds.numeric import NumericKind
 from replica.kinds.opaque import OpaqueKind
 from replica.kinds.personal import PERSONAL, PersonalKind
@@ -32,6 +35,8 @@ KINDS: Final[Mapping[str, type[Kind]]] = {
     "json": JsonKind,
     "array": ArrayKind,
     "composite": CompositeKind,
+    "bits": BitKind,
+    "form": FormKind,
     "code": CodeKind,
     "label": LabelKind,
     "text": TextKind,
@@ -64,6 +69,7 @@ _BY_FAMILY: Final[Mapping[str, str]] = {
     "json": "json",
     "array": "array",
     "composite": "composite",
+    "bit": "bits",
     "text": "text",
 }
 
@@ -83,4 +89,5 @@ def kind_named(name: str) -> tuple[type[Kind], dict[str, Any]]:
 
 def kind_of_type(column: Column) -> str:
     """Returns the kind that suits a column's type when nothing is known of its values."""
-    return _BY_FAMILY.get(column.type.family, "opaque")
+    other = "form" if FormKind.accepts(column) else "opaque"
+    return _BY_FAMILY.get(column.type.family, other)

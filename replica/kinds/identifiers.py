@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import zlib
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -171,12 +173,14 @@ class NetworkKind:
         name: the column's name.
         base: ``inet``, ``cidr``, ``macaddr`` or ``macaddr8``.
         version_6: share of IPv6 among the addresses.
+        prefixes: the lengths of networks that occur, in bits, and their shares; for ``inet`` and ``cidr``, by version.
         nulls: share of rows without a value.
     """
 
     name: str
     base: str
     version_6: float
+    prefixes: Mapping[str, tuple[tuple[int, float], ...]]
     nulls: float
 
     reading: ClassVar[Reading] = "value"
@@ -191,7 +195,9 @@ class NetworkKind:
         """See :meth:`replica.kinds.base.Kind.fit`."""
         texts = data.values.drop_null()[:10_000].to_pylist()
         share = sum(":" in text for text in texts) / len(texts) if texts else 0.0
-        return cls(data.column.name, data.column.type.base, share, null_share(data.values))
+        base = data.column.type.base
+        prefixes = {} if base.startswith("macaddr") else {version: _prefixes(texts, version) for version in ("4", "6")}
+        return cls(data.column.name, base, share, prefixes, null_share(data.values))
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -211,7 +217,29 @@ class NetworkKind:
         counted = (rows.ordinals * (2 * key + 1) + key) & 0xFFFFFF
         words = np.where(six | self.base.startswith("macaddr"), words, counted.astype(np.uint64))
         values = [self._address(word, is_six) for word, is_six in zip(words.tolist(), six.tolist(), strict=True)]
+        if self.prefixes:
+            values = self._networks(values, six, rows.rng)
         return masked(pa.array(values, pa.string()), absent(codes, self.nulls, len(rows)))
+
+    def _networks(self, addresses: list[str], six: npt.NDArray[np.bool_], rng: np.random.Generator) -> list[str]:
+        """Turns addresses into networks of the lengths that occur."""
+        lengths = np.where(six, 128, 32)
+        for version, here in (("4", ~six), ("6", six)):
+            known = self.prefixes[version]
+            if known and here.any():
+                shares = np.array([share for _, share in known])
+                lengths[here] = rng.choice([length for length, _ in known], int(here.sum()), p=shares / shares.sum())
+        return [self._network(address, length) for address, length in zip(addresses, lengths.tolist(), strict=True)]
+
+    def _network(self, address: str, length: int) -> str:
+        if length == (128 if ":" in address else 32):
+            return address
+        if self.base == "inet":
+            return f"{address}/{length}"
+        # Of a network only the first bits are written; they are what counts through the rows.
+        version = ipaddress.IPv6Address if ":" in address else ipaddress.IPv4Address
+        kept = int(version(address)) if version is ipaddress.IPv6Address else _turned(int(version(address)), length)
+        return str(ipaddress.ip_network((kept, length), strict=False))
 
     def _address(self, word: int, is_six: bool) -> str:
         if self.base.startswith("macaddr"):
@@ -226,3 +254,18 @@ class NetworkKind:
             # 10.0.0.0/8 is private.
             address = ipaddress.IPv4Address((10 << 24) | (word & 0xFFFFFF))
         return str(address)
+
+
+def _prefixes(texts: list[str], version: str) -> tuple[tuple[int, float], ...]:
+    """The lengths of the networks of one version, and their shares."""
+    longest = 128 if version == "6" else 32
+    found = Counter(
+        int(text.partition("/")[2] or longest) for text in texts if (":" in text) == (version == "6")
+    ).most_common()
+    total = sum(count for _, count in found)
+    return tuple((length, count / total) for length, count in found)
+
+
+def _turned(address: int, length: int) -> int:
+    """Brings the last bits of an address of 10.0.0.0/8, which differ between rows, into the network's part."""
+    return (10 << 24) | (((address & 0xFFFFFF) << (32 - max(9, length))) & 0xFFFFFF)

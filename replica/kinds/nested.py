@@ -1,4 +1,4 @@
-"""Values made of values: JSON documents, arrays and composites."""
+"""Values made of values: JSON documents and composites."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ import pyarrow as pa
 
 from replica.databases.base import Reading
 from replica.kinds.base import Codes, ColumnData, Kind, People, Rows, Span, is_null
+from replica.kinds.bits import BitKind
 from replica.kinds.categorical import CategoricalKind, split_codes
 from replica.kinds.code import CodeKind
 from replica.kinds.datetime import MomentKind, TimeKind
 from replica.kinds.identifiers import NetworkKind, UuidKind
-from replica.kinds.literals import array_literal, composite_literal
+from replica.kinds.literals import composite_literal
 from replica.kinds.numeric import NumericKind
 from replica.kinds.opaque import OpaqueKind
 from replica.kinds.quantile import QuantileCode, fit_quantiles
@@ -50,6 +51,7 @@ _INNER: Final[Mapping[str, type[Kind]]] = {
     "timetz": TimeKind,
     "uuid": UuidKind,
     "network": NetworkKind,
+    "bit": BitKind,
 }
 
 
@@ -107,7 +109,7 @@ class JsonKind:
     def fit(cls, data: ColumnData, rng: np.random.Generator) -> Self:
         """See :meth:`replica.kinds.base.Kind.fit`."""
         null = is_null(data.values)
-        texts, who = _present(data)
+        texts, who = present_values(data)
         documents = [json.loads(text) for text in texts]
         grouped: dict[str, list[int]] = {}
         for place, document in enumerate(documents):
@@ -172,13 +174,13 @@ def _type(value: Any) -> int:
     return next((i for i, kind in enumerate(order) if isinstance(value, kind)), 2)
 
 
-def _present(data: ColumnData) -> tuple[list[str], Ints]:
+def present_values(data: ColumnData) -> tuple[list[str], Ints]:
     """Some of the values, and who stands behind each; every row stands for itself where nobody does."""
     present = np.flatnonzero(~is_null(data.values))[:_SAMPLE]
     return data.values.take(pa.array(present)).to_pylist(), present if data.holders is None else data.holders[present]
 
 
-def _flattened(lists: Sequence[list[Any]], who: Ints) -> tuple[list[Any], Ints]:
+def flattened(lists: Sequence[list[Any]], who: Ints) -> tuple[list[Any], Ints]:
     """The elements of lists, and who stands behind each."""
     return [element for found in lists for element in found], np.repeat(who, [len(found) for found in lists])
 
@@ -198,7 +200,7 @@ def _learn(values: Sequence[Any], who: Ints, least: int, rng: np.random.Generato
         node = replace(node, text=fit_texts(by_type[3], behind[3], least, rng))
     if depth < _DEPTH and by_type[4]:
         counts = np.array([len(found) for found in by_type[4]], np.float64)
-        inner, owners = _flattened(by_type[4], behind[4])
+        inner, owners = flattened(by_type[4], behind[4])
         node = replace(
             node,
             lengths=fit_quantiles(counts, behind[4], bins=16, min_holders=least),
@@ -247,7 +249,7 @@ def _write(node: JsonNode, n: int, rng: np.random.Generator) -> list[Any]:
     writers: dict[int, Callable[[int], list[Any]]] = {
         1: lambda m: (rng.random(m) < node.true_share).tolist(),
         2: lambda m: _numbers(node.leaf, m, rng),
-        3: lambda m: _draw(node.text, m, rng) if node.text else [""] * m,
+        3: lambda m: draw_values(node.text, m, rng) if node.text else [""] * m,
         4: lambda m: _lists(node, m, rng),
         5: lambda m: _objects(node, m, rng),
     }
@@ -262,7 +264,7 @@ def _write(node: JsonNode, n: int, rng: np.random.Generator) -> list[Any]:
 def _numbers(leaf: NumericKind | None, n: int, rng: np.random.Generator) -> list[Any]:
     if leaf is None:
         return [0] * n
-    values = _draw(leaf, n, rng)
+    values = draw_values(leaf, n, rng)
     return [int(v) if leaf.decimals == 0 and v is not None else v for v in values]
 
 
@@ -284,12 +286,12 @@ def _objects(node: JsonNode, n: int, rng: np.random.Generator) -> list[Any]:
     return objects
 
 
-def _draw(kind: Kind, n: int, rng: np.random.Generator) -> list[Any]:
+def draw_values(kind: Kind, n: int, rng: np.random.Generator) -> list[Any]:
     """Draws values of a kind without looking at anything else."""
-    return _plain_values(kind.decode(random_codes(kind, n, rng), _bare_rows(n, rng)))
+    return plain_values(kind.decode(random_codes(kind, n, rng), _bare_rows(n, rng)))
 
 
-def _plain_values(values: pa.Array) -> list[Any]:
+def plain_values(values: pa.Array) -> list[Any]:
     """Values as they can be printed within others."""
     found: list[Any] = values.to_pylist()
     if pa.types.is_fixed_size_binary(values.type):
@@ -332,119 +334,22 @@ def column_of(values: Sequence[Any], kind: SqlType) -> pa.Array:
     return pa.array(texts, pa.string()).cast(pa.time64("us")) if kind.family == "time" else pa.array(texts, pa.string())
 
 
-@dataclass(frozen=True)
-class ArrayKind:
-    """Arrays: whole ones out of a list where few occur, element by element otherwise.
-
-    Attributes:
-        name: the column's name.
-        whole: the list of whole arrays, as JSON; None where there are too many.
-        length: the distribution of the number of elements; None for whole arrays and without a value.
-        element: what makes an element; None likewise.
-        distinct: True where no array of the source repeats an element.
-        nulls: True where a code stands for null; a list of whole arrays has its own.
-    """
-
-    name: str
-    whole: CategoricalKind | None
-    length: QuantileCode | None
-    element: Kind | None
-    distinct: bool
-    nulls: bool
-
-    reading: ClassVar[Reading] = "value"
-
-    @classmethod
-    def accepts(cls, column: Column) -> bool:
-        """See :meth:`replica.kinds.base.Kind.accepts`."""
-        return column.type.family == "array"
-
-    @classmethod
-    def fit(cls, data: ColumnData, rng: np.random.Generator) -> Self:
-        """See :meth:`replica.kinds.base.Kind.fit`."""
-        null = is_null(data.values)
-        whole = CategoricalKind.fit(data, rng)
-        texts, who = _present(data)
-        known = set(whole.values)
-        covered = sum(text in known for text in texts)
-        nulls = bool(null.any())
-        if not texts or (len(known) <= _FEW and covered >= _COVERED * len(texts)):
-            return cls(data.column.name, whole, None, None, distinct=False, nulls=nulls)
-        arrays = [_flat(json.loads(text)) for text in texts]
-        counts = np.array([len(array) for array in arrays], np.float64)
-        kind = data.column.type.element or _TEXT
-        elements, owners = _flattened(arrays, who)
-        values = column_of(elements, kind)
-        there = ~is_null(values)
-        inner = ColumnData(
-            Column(data.column.name, kind), values.filter(pa.array(there)), owners[there], data.min_holders
-        )
-        return cls(
-            name=data.column.name,
-            whole=None,
-            length=fit_quantiles(counts, who, bins=24, min_holders=data.min_holders),
-            element=_element_kind(inner, rng),
-            distinct=all(len(set(map(repr, array))) == len(array) for array in arrays),
-            nulls=nulls,
-        )
-
-    @property
-    def spans(self) -> tuple[Span, ...]:
-        """See :meth:`replica.kinds.base.Kind.spans`."""
-        if self.whole is not None:
-            return self.whole.spans
-        bins = self.length.bins if self.length else 1
-        return (Span(f"{self.name} length", bins + self.nulls, ordered=bins),)
-
-    def encode(self, values: pa.Array) -> Codes:
-        """See :meth:`replica.kinds.base.Kind.encode`."""
-        if self.whole is not None:
-            return self.whole.encode(values)
-        counts = [0 if text is None else len(_flat(json.loads(text))) for text in values.to_pylist()]
-        assert self.length is not None  # noqa: S101 - fitted together
-        codes = self.length.encode(np.array(counts, np.float64))
-        if self.nulls:
-            codes[is_null(values)] = self.length.bins
-        return codes[:, None]
-
-    def decode(self, codes: Codes, rows: Rows) -> pa.Array:
-        """See :meth:`replica.kinds.base.Kind.decode`."""
-        if self.whole is not None:
-            return self.whole.decode(codes, rows)
-        assert self.length is not None and self.element is not None  # noqa: S101, PT018 - fitted together
-        drawn = self.length.decode(np.minimum(codes[:, 0], self.length.bins - 1), rows.rng)
-        counts = np.round(drawn).astype(np.int64)
-        flat = _draw(self.element, int(counts.sum()), rows.rng)
-        ends = np.cumsum(counts)
-        null = (self.nulls & (codes[:, 0] == self.length.bins)).tolist()
-        values = [
-            None if missing else array_literal(self._kept(flat[end - count : end]))
-            for end, count, missing in zip(ends.tolist(), counts.tolist(), null, strict=True)
-        ]
-        return pa.array(values, pa.string())
-
-    def _kept(self, elements: list[Any]) -> list[Any]:
-        return list(dict.fromkeys(elements)) if self.distinct else elements
-
-
-def _flat(array: Any) -> list[Any]:
-    """The elements of an array of any dimension."""
-    if not isinstance(array, list):
-        return [array]
-    return [inner for element in array for inner in _flat(element)]
-
-
-def _element_kind(data: ColumnData, rng: np.random.Generator) -> Kind:
+def element_kind(data: ColumnData, rng: np.random.Generator) -> Kind:
     """What makes the elements of arrays."""
     if data.column.type.family == "text" and data.holders is not None:
         return fit_texts(data.values.to_pylist(), data.holders, data.min_holders, rng)
-    return _INNER.get(data.column.type.family, OpaqueKind).fit(data, rng)
+    return _kind_within(data.column.type).fit(data, rng)
+
+
+def _kind_within(kind: SqlType) -> type[Kind]:
+    """What makes values of a type within others."""
+    return CompositeKind if kind.family == "composite" else _INNER.get(kind.family, OpaqueKind)
 
 
 def _field_kind(data: ColumnData, rng: np.random.Generator) -> Kind:
     """What makes a field of composites."""
     if data.column.type.family != "text":
-        return _INNER.get(data.column.type.family, OpaqueKind).fit(data, rng)
+        return _kind_within(data.column.type).fit(data, rng)
     listed = CategoricalKind.fit(data, rng)
     return listed if len(listed.values) <= _FEW * 4 else CodeKind.fit(data, rng)
 
@@ -505,7 +410,7 @@ class CompositeKind:
         start = int(self.nulls)
         columns = []
         for kind in self.kinds:
-            columns.append(_plain_values(kind.decode(codes[:, start : start + len(kind.spans)], rows)))
+            columns.append(plain_values(kind.decode(codes[:, start : start + len(kind.spans)], rows)))
             start += len(kind.spans)
         values = [composite_literal(list(row)) for row in zip(*columns, strict=True)]
         present = codes[:, 0] == 1 if self.nulls else np.ones(len(codes), dtype=bool)
