@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 
 import pyarrow as pa
 
@@ -14,8 +15,11 @@ from replica.fitted import FittedReplica
 from replica.planning.decisions import TablePlan
 from replica.progress import Progress, Report, ignore
 from replica.sample import TableRows, planned_rows
-from replica.schema.model import quote_name
+from replica.schema.model import Table, quote_name
 from replica.settings import Settings
+
+# What a dump creates when all keys and indexes are there.
+_AFTER_KEYS = frozenset({"RULE", "TRIGGER", "FK CONSTRAINT"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +118,13 @@ def load(
             for table in replica.plan.tables:
                 _derive(staging, table)
         with clock.step("keys and indexes"):
-            staging.execute(ddl.post_data)
+            _finish_schema(staging, replica)
         with clock.step("sequences"):
             staging.position_sequences(replica.plan.schema)
+        if updated := _told(replica, "statement"):
+            with clock.step("triggers"):
+                for found in updated:
+                    staging.update_all(found)
         with clock.step("materialized views"):
             staging.refresh(replica.plan.schema.materialized_views)
         with clock.step("statistics"):
@@ -151,6 +159,27 @@ def _load_tables(staging: Staging, tables: Iterable[TableRows], watch: _Watch) -
         end = time.monotonic()
         yield TableLoad(rows.table.id, written, end - start)
         start = end
+
+
+def _told(replica: FittedReplica, what: str) -> list[Table]:
+    """The tables whose triggers the schema map says something about, each after those it points to."""
+    known = replica.plan.schema_map.tables
+    return [plan.table for plan in replica.plan.tables if known[plan.id].triggers == what]
+
+
+def _finish_schema(staging: Staging, replica: FittedReplica) -> None:
+    """Creates what comes after the rows. Triggers that are to see rows come do so before there are references."""
+    entries, fired = replica.ddl.post_data, _told(replica, "fire")
+    if not fired:
+        staging.execute(entries)
+        return
+    keys = list(takewhile(lambda entry: entry.kind not in _AFTER_KEYS, entries))
+    triggers = [entry for entry in entries if entry.kind == "TRIGGER"]
+    staging.execute(keys)
+    # Triggers draw from sequences too.
+    staging.position_sequences(replica.plan.schema)
+    staging.insert_again(fired, triggers)
+    staging.execute([entry for entry in entries[len(keys) :] if entry.kind != "TRIGGER"])
 
 
 def _derive(staging: Staging, table: TablePlan) -> None:

@@ -53,6 +53,7 @@ class Ddl:
         encoding: the source's encoding.
         collate: its ``LC_COLLATE``.
         ctype: its ``LC_CTYPE``.
+        search_path: where its sessions look for names without a schema, as functions and triggers may use.
     """
 
     pre_data: tuple[Statement, ...]
@@ -61,6 +62,7 @@ class Ddl:
     encoding: str
     collate: str
     ctype: str
+    search_path: str = '"$user", public'
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,15 @@ class Staging(Protocol):
 
     def run_sql(self, what: str, sql: str) -> int:
         """Runs one statement and returns how many rows it touched."""
+
+    def insert_again(self, tables: Sequence[Table], triggers: Sequence[Statement]) -> None:
+        """Creates triggers and lets them see the rows of some tables come, one by one.
+
+        The tables stand in an order in which each comes after those that it points to. No reference may be there yet.
+        """
+
+    def update_all(self, table: Table) -> int:
+        """Lets triggers on updates see every row of a table, unchanged, and returns how many rows that were."""
 
     def position_sequences(self, schema: Schema) -> None:
         """Sets every sequence so that its next value is free."""

@@ -89,6 +89,7 @@ class SqlType:
         element: the element's type of an array or a range.
         fields: names and types of a composite.
         domain: the qualified name of the domain; None where the column has a plain type.
+        under: the full name of the type under the domain; None where the column has a plain type.
         domain_checks: the checks of the domain and of the domains under it.
         not_null: True where the domain forbids nulls.
     """
@@ -103,6 +104,7 @@ class SqlType:
     element: SqlType | None = None
     fields: tuple[tuple[str, SqlType], ...] = ()
     domain: str | None = None
+    under: str | None = None
     domain_checks: tuple[Check, ...] = ()
     not_null: bool = False
 
@@ -278,6 +280,8 @@ class Table:
             a table that lives in another server.
         inherits: ids of the tables it inherits from; for a partition, its root.
         partition_bound: for a partition, its bound in SQL.
+        partition_condition: for a partition, the condition that its rows meet, those of the tables above it included;
+            None where it takes every row.
         partition_key: for a partitioned table, its key in SQL.
         row_estimate: rows as the server's statistics say; -1 when it never counted.
         bytes: size on disk with its out-of-line values.
@@ -300,6 +304,7 @@ class Table:
     kind: Literal["table", "partitioned", "partition", "foreign"] = "table"
     inherits: tuple[str, ...] = ()
     partition_bound: str | None = None
+    partition_condition: str | None = None
     partition_key: str | None = None
     row_estimate: int = -1
     bytes: int = 0
@@ -349,7 +354,7 @@ class Schema:
         server_version: its version as one number, as in ``150004``.
         tables: tables of all user schemas, ordered by id.
         sequences: all sequences.
-        materialized_views: ids of materialised views in the order in which they must be refreshed.
+        materialized_views: ids of the materialised views that are filled, in the order in which they must be refreshed.
         views: ids of the views.
         extensions: the installed extensions.
         unsupported: what the replica will not carry, a line each with the reason.

@@ -23,6 +23,7 @@ from ruamel.yaml.error import YAMLError
 
 from replica.errors import SchemaMapError
 
+Triggers = Literal["skip", "fire", "statement"]
 Role = Literal["subject", "private", "public", "lookup", "skip"]
 
 STRUCTURAL = frozenset({"key", "reference", "generated", "counter", "period_end", "derived"})
@@ -93,6 +94,8 @@ class TableMap:
         order: the column that orders the rows of one owner.
         generator: the family of generators; None for the run's default.
         locale: the column that holds a country, from which names and addresses take their language.
+        triggers: ``skip`` so that the table's triggers do not see the rows of a replica, ``fire`` so that they see each
+            row come, ``statement`` so that they see each row updated once all are there.
         references: references that the schema does not declare.
         columns: what makes each column's values.
     """
@@ -104,6 +107,9 @@ class TableMap:
         str | None, Field(description="autoregressive or marginal; the run's default if left out.")
     ] = None
     locale: Annotated[str | None, Field(description="The column with a country that names are taken from.")] = None
+    triggers: Annotated[
+        Triggers, Field(description="skip, fire (they see rows come) or statement (they see rows updated).")
+    ] = "skip"
     references: Annotated[
         tuple[ReferenceMap, ...], Field(description="References that the schema does not declare.")
     ] = ()
@@ -341,6 +347,8 @@ def _table_lines(name: str, table: TableMap, comments: Comments, *, is_new: bool
         lines.append(f"owner: {_yaml(list(table.owner))}")
     single = {"order": table.order, "generator": table.generator, "locale": table.locale}
     lines += [f"{key}: {_yaml(value)}" for key, value in single.items() if value is not None]
+    if table.triggers != "skip":
+        lines.append(f"triggers: {table.triggers}")
     if table.references:
         lines.append("references:")
         lines += [

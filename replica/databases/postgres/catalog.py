@@ -44,7 +44,9 @@ _TABLES_SQL = f"""
 SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.relispartition AS is_partition,
        c.reltuples::bigint AS tuples, c.relpersistence = 'u' AS unlogged, c.relrowsecurity AS row_security,
        pg_catalog.pg_table_size(c.oid) AS bytes, pg_catalog.obj_description(c.oid, 'pg_class') AS comment,
-       pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound, pg_catalog.pg_get_partkeydef(c.oid) AS partition_key,
+       pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound,
+       CASE WHEN c.relispartition THEN pg_catalog.pg_get_partition_constraintdef(c.oid) END AS condition,
+       pg_catalog.pg_get_partkeydef(c.oid) AS partition_key,
        ARRAY(SELECT i.inhparent::bigint FROM pg_catalog.pg_inherits i
               WHERE i.inhrelid = c.oid ORDER BY i.inhseqno) AS parents
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -129,7 +131,7 @@ SELECT c.oid, n.nspname AS schema, c.relname AS name, s.seqstart AS start, s.seq
 """
 
 _VIEWS_SQL = f"""
-SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
+SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.relispopulated AS filled,
        ARRAY(SELECT DISTINCT d.refobjid::bigint FROM pg_catalog.pg_rewrite r
                JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
               WHERE r.ev_class = c.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass
@@ -273,6 +275,7 @@ class _Parts:
             kind=_kind(row),
             inherits=tuple(self.ids[parent] for parent in row["parents"] if parent in self.ids),
             partition_bound=row["bound"],
+            partition_condition=row["condition"] or None,
             partition_key=row["partition_key"],
             row_estimate=_estimate(row),
             bytes=row["bytes"] or 0,
@@ -401,7 +404,7 @@ def _sequence(row: Row, ids: Mapping[int, str], names: Mapping[tuple[int, int], 
 
 
 def _refresh_order(views: list[Row]) -> tuple[str, ...]:
-    """Materialised views so that each comes after those it reads, through plain views too."""
+    """Materialised views that are filled, so that each comes after those it reads, through plain views too."""
     by_oid = {row["oid"]: row for row in views}
     order: list[str] = []
     seen: set[int] = set()
@@ -412,7 +415,7 @@ def _refresh_order(views: list[Row]) -> tuple[str, ...]:
         seen.add(oid)
         for read in by_oid[oid]["reads"]:
             visit(read)
-        if by_oid[oid]["kind"] == "m":
+        if by_oid[oid]["kind"] == "m" and by_oid[oid]["filled"]:
             order.append(table_id(by_oid[oid]["schema"], by_oid[oid]["name"]))
 
     for row in views:

@@ -66,6 +66,17 @@ SET timezone = 'UTC'; SET extra_float_digits = 1; SET bytea_output = 'hex'; SET 
 """What a session that runs a dump must be set to; every version since 12 knows all of it."""
 
 
+def session_sql(search_path: str, *, local: bool = False) -> str:
+    """Returns what prepares a session that builds a replica.
+
+    Args:
+        search_path: the source's. The dump names everything with its schema, but bodies of functions need not.
+        local: only until the end of the transaction.
+    """
+    word = "SET LOCAL " if local else "SET "
+    return SESSION_SQL.replace("SET ", word).replace("search_path = ''", f"search_path = {search_path}")
+
+
 def dump_section(url: DatabaseUrl, tool: Path, section: str, snapshot: str) -> tuple[Statement, ...]:
     """Runs ``pg_dump`` for one section and returns its entries.
 

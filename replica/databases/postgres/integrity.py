@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from replica.databases.postgres.connection import reported
-from replica.schema.model import ForeignKey, Schema, Table, Unique, quote_name
+from replica.schema.model import Column, ForeignKey, Schema, Table, Unique, quote_name
 
 # Texts and quoted names stay what they are, even where they hold the word.
 _VALUE = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|(\bVALUE\b)""")
@@ -51,7 +51,7 @@ def _queries(table: Table, rows: str, schema: Schema) -> Iterator[tuple[str, str
         if not column.nullable:
             yield f"{name} NOT NULL", f"SELECT count(*) FROM {rows} WHERE {_quoted(column.name)} IS NULL"
         for check in column.type.domain_checks:
-            yield f"{name} {check.name}", _count_false(rows, _of_column(check.expression, column.name))
+            yield f"{name} {check.name}", _count_false(rows, _of_column(check.expression, column))
     for unique in table.uniques:
         yield f"{table.id}.{quote_name(unique.name)}", _count_duplicates(rows, unique)
     for key in table.foreign_keys:
@@ -60,9 +60,10 @@ def _queries(table: Table, rows: str, schema: Schema) -> Iterator[tuple[str, str
         yield f"{table.id}.{quote_name(check.name)}", _count_false(rows, check.expression)
 
 
-def _of_column(expression: str, column: str) -> str:
-    """Turns a domain's condition into one on a column."""
-    return _VALUE.sub(lambda found: _quoted(column) if found[1] else found[0], expression)
+def _of_column(expression: str, column: Column) -> str:
+    """Turns a domain's condition into one on a column, which it sees as the type under the domain."""
+    value = f"({_quoted(column.name)}::{column.type.under})"
+    return _VALUE.sub(lambda found: value if found[1] else found[0], expression)
 
 
 def _count_false(rows: str, condition: str) -> str:

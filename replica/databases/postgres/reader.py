@@ -123,10 +123,10 @@ class PostgresSnapshot:
         tool = choose_tool(version, target_version)
         with reported("reading the source's encoding"):
             row = self._holder.execute(
-                "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database"
-                " WHERE datname = current_database()"
+                "SELECT pg_encoding_to_char(encoding), datcollate, datctype, reset_val FROM pg_database, pg_settings"
+                " WHERE datname = current_database() AND name = 'search_path'"
             ).fetchone()
-        encoding, collate, ctype = row if row else ("UTF8", "C", "C")
+        encoding, collate, ctype, search_path = row if row else ("UTF8", "C", "C", "public")
         return Ddl(
             pre_data=dump_section(self._url, tool, "pre-data", self._name),
             post_data=dump_section(self._url, tool, "post-data", self._name),
@@ -134,6 +134,7 @@ class PostgresSnapshot:
             encoding=str(encoding),
             collate=str(collate),
             ctype=str(ctype),
+            search_path=str(search_path) or "''",
         )
 
     def _fetch(self, query: str, step: str) -> pa.Table:

@@ -29,8 +29,9 @@ from psycopg import sql
 
 from replica.databases.base import Ddl, Statement
 from replica.databases.postgres.connection import address, connect, reported
-from replica.databases.postgres.ddl import SESSION_SQL
+from replica.databases.postgres.ddl import session_sql
 from replica.databases.postgres.evaluating import evaluate
+from replica.databases.postgres.recompute import insert_again, update_all
 from replica.databases.postgres.writer import binary_form, copy_binary, copy_csv
 from replica.databases.url import DatabaseUrl, database_name, with_database
 from replica.errors import (
@@ -88,7 +89,7 @@ def open_staging(url: DatabaseUrl, ddl: Ddl, *, replace: bool, workers: int) -> 
             with _side_by_side(url, upkeep, ddl, there=there, workers=workers) as side_by_side:
                 yield side_by_side
         elif there:
-            with _in_place(url) as in_place:
+            with _in_place(url, ddl) as in_place:
                 yield in_place
         else:
             raise PrivilegeError(
@@ -225,6 +226,14 @@ class _Building:
         with reported(what, LoadError):
             return max(0, self.connection.execute(statement.encode()).rowcount)
 
+    def insert_again(self, tables: Sequence[Table], triggers: Sequence[Statement]) -> None:
+        """See :meth:`replica.databases.base.Staging.insert_again`."""
+        insert_again(self, tables, triggers)
+
+    def update_all(self, table: Table) -> int:
+        """See :meth:`replica.databases.base.Staging.update_all`."""
+        return update_all(self, table)
+
     def position_sequences(self, schema: Schema) -> None:
         """See :meth:`replica.databases.base.Staging.position_sequences`."""
         for sequence in schema.sequences:
@@ -272,6 +281,7 @@ class SideBySide(_Building):
         self._there = there
         self._upkeep = upkeep
         self._workers = max(1, workers)
+        self._search_path = ddl.search_path
         self._name = _staging_prefix(self._target) + secrets.token_hex(6)
         self._url = with_database(url, self._name)
         with reported("creating the staging database", LoadError):
@@ -294,7 +304,7 @@ class SideBySide(_Building):
 
     def _session(self) -> Connection:
         connection = connect(self._url, autocommit=True)
-        connection.execute(SESSION_SQL)
+        connection.execute(session_sql(self._search_path).encode())
         return connection
 
     def _judging(self) -> Connection:
@@ -342,7 +352,8 @@ class SideBySide(_Building):
             return 0
         whole = _chain(first, batches)
         if all(binary_form(table.by_name[name], first.schema.field(name).type) for name in columns):
-            return copy_binary(address(self._url), table, columns, first.schema, whole)
+            uri = address(self._url)
+            return copy_binary(uri, table, columns, first.schema, whole, search_path=self._search_path)
         return copy_csv(self.connection, table, columns, whole)
 
     def publish(self) -> None:
@@ -430,11 +441,11 @@ class InPlace(_Building):
 
 
 @contextmanager
-def _in_place(url: DatabaseUrl) -> Iterator[InPlace]:
+def _in_place(url: DatabaseUrl, ddl: Ddl) -> Iterator[InPlace]:
     with connect(url) as connection:
         try:
             with reported("emptying the target", LoadError):
-                connection.execute(SESSION_SQL.replace("SET ", "SET LOCAL ").encode())
+                connection.execute(session_sql(ddl.search_path, local=True).encode())
                 _drop_everything(connection)
             yield InPlace(connection)
         finally:

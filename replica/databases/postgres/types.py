@@ -52,7 +52,9 @@ EPOCH_US = EPOCH_DAYS * 86_400_000_000
 
 TYPES_SQL = """
 SELECT t.oid, t.typname AS name, n.nspname AS schema, t.typtype AS kind, t.typcategory AS category,
-       t.typelem AS element, t.typbasetype AS base, t.typtypmod AS typmod, t.typnotnull AS not_null,
+       t.typelem AS element, t.typbasetype AS base,
+       pg_catalog.format_type(nullif(t.typbasetype, 0), t.typtypmod) AS base_name,
+       t.typtypmod AS typmod, t.typnotnull AS not_null,
        r.rngsubtype AS subtype, mr.rngtypid AS multi_of,
        (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e
          WHERE e.enumtypid = t.oid) AS labels,
@@ -80,6 +82,7 @@ class TypeRow:
     category: str
     element: int
     base: int
+    base_name: str | None
     typmod: int
     not_null: bool
     subtype: int | None
@@ -133,6 +136,7 @@ def _domain(row: TypeRow, printed: str, types: Mapping[int, TypeRow]) -> SqlType
         base,
         name=printed,
         domain=table_id(row.schema, row.name),
+        under=base.under or row.base_name,
         domain_checks=base.domain_checks + checks,
         not_null=base.not_null or row.not_null,
     )

@@ -91,7 +91,13 @@ def binary_form(column: Column, kind: pa.DataType) -> Convert | None:
 
 
 def copy_binary(
-    uri: str, table: Table, columns: Sequence[str], schema: pa.Schema, batches: Iterator[pa.RecordBatch]
+    uri: str,
+    table: Table,
+    columns: Sequence[str],
+    schema: pa.Schema,
+    batches: Iterator[pa.RecordBatch],
+    *,
+    search_path: str,
 ) -> int:
     """Writes batches through ADBC and commits. Every column must have a binary form.
 
@@ -126,6 +132,7 @@ def copy_binary(
         ):
             # The user may have a limit that suits short statements only.
             cursor.execute("SET statement_timeout = 0")
+            cursor.execute(f"SET search_path = {search_path}")
             reader = pa.RecordBatchReader.from_batches(target, pull())
             return int(cursor.adbc_ingest(table.name, reader, mode="append", db_schema_name=table.schema))
     except BaseException:
