@@ -99,7 +99,18 @@ def test_columns_have_their_types_defaults_and_comments(person: Table) -> None:
         Column("born_in", code),
         Column("lives_in", code),
         Column("email", text, collation='pg_catalog."C"', comment="where it's read"),
-        Column("nick", SqlType("hr.nick", "varchar", "text", length=12, domain="hr.nick", domain_checks=(form,))),
+        Column(
+            "nick",
+            SqlType(
+                "hr.nick",
+                "varchar",
+                "text",
+                length=12,
+                domain="hr.nick",
+                under="character varying(12)",
+                domain_checks=(form,),
+            ),
+        ),
         Column(
             "mood",
             SqlType("hr.mood", "enum", "enum", labels=("sad", "so 'so'", "Happy")),
@@ -185,6 +196,7 @@ def test_a_nested_domain_brings_the_checks_and_the_not_null_of_all_its_levels(sc
             precision=8,
             scale=2,
             domain="hr.price",
+            under="numeric(8,2)",
             domain_checks=(
                 Check("positive_check", "(VALUE > (0)::numeric)"),
                 Check("cheap", "((VALUE)::numeric < (1000)::numeric)"),

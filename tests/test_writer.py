@@ -252,7 +252,7 @@ REFUSED: dict[str, tuple[str, pa.Array, type[ReplicaError], str]] = {
     "binary length": ("varchar(3)", pa.array(["hidden"]), LoadError, "too long"),
     "csv syntax": ("inet", pa.array(["hidden"]), LoadError, "invalid input syntax for type inet"),
     "binary null": ("int NOT NULL", pa.array([None], pa.int64()), IntegrityError, "not-null constraint"),
-    "csv label": ("color[]", pa.array(["{hidden}"]), LoadError, "invalid input value for enum public.color"),
+    "csv label": ("color[]", pa.array(["{hidden}"]), LoadError, "invalid input value for enum color"),
     "json": ("jsonb", pa.array(["{hidden"]), LoadError, "invalid input syntax for type json"),
 }
 
