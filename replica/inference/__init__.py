@@ -10,6 +10,7 @@ from replica.inference.ordering import Ordering, guess_ordering
 from replica.inference.personal import STRONG
 from replica.inference.roles import Roles, guess_roles
 from replica.inference.sampling import TableSample, sample_table
+from replica.inference.searching import with_search_vectors
 from replica.kinds.personal import IDENTIFYING, guess_locale
 from replica.progress import Progress, Report, ignore
 from replica.schema.model import Schema, Table
@@ -56,6 +57,8 @@ def draft_map(snapshot: Snapshot, schema: Schema, report: Report = ignore) -> Dr
     for table in schema.tables:
         tables[table.id] = _draft_table(table, schema, samples.get(table.id), roles, comments)
         if table.id in samples:
+            tables[table.id], reasons = with_search_vectors(tables[table.id], samples[table.id], snapshot.evaluate)
+            comments |= reasons
             for column, found in tables[table.id].columns.items():
                 if found.kind in _NAMES:
                     names += samples[table.id].texts(column)[:500]
