@@ -74,7 +74,7 @@ def _classes() -> dict[str, type]:
         *GENERATORS.values(),
         *(PersonalKind, QuantileCode, Span, Pattern, JsonNode),
         *(Ancestor, ContextSpec, FamilyCode, FanOut, GapCode, KeyMaker, Block, Layout, SequenceCode),
-        *(databases.Ddl, databases.Statement),
+        *(databases.Ddl, databases.Repeats, databases.Statement),
     ]
     return {
         found.__name__: found for found in listed if isinstance(found, type) and hasattr(found, "__dataclass_fields__")

@@ -98,7 +98,8 @@ def fit(snapshot: Snapshot, plan: Plan, ddl: Ddl, settings: Settings, report: Re
         )
         for table in plan.tables
     }
-    return FittedReplica(plan, ddl, tables)
+    repeats = {table.id: found for table in plan.tables if (found := snapshot.repeats(table.table)) is not None}
+    return FittedReplica(plan, ddl, tables, repeats)
 
 
 def _has_something_to_learn(encoded: EncodedTable, layout: Layout, table: TablePlan) -> bool:

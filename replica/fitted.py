@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from replica.databases.base import Ddl
+from replica.databases.base import Ddl, Repeats
 from replica.generators.base import TableGenerator
 from replica.kinds.base import Codes, Kind, Span
 from replica.kinds.categorical import two_spans
@@ -152,11 +152,13 @@ class FittedReplica:
         plan: what was decided.
         ddl: the schema as SQL.
         tables: the fitted tables, by id.
+        repeats: how often rows occur more than once, by table without keys.
     """
 
     plan: Plan
     ddl: Ddl
     tables: Mapping[str, FittedTable]
+    repeats: Mapping[str, Repeats] = field(default_factory=dict)
 
     def planned(self) -> tuple[tuple[TablePlan, FittedTable], ...]:
         """Returns plans and fitted tables together, in the order in which tables are made."""

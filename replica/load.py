@@ -114,6 +114,9 @@ def load(
         with clock.step("rows"):
             watch = _Watch(report, sum(planned_rows(replica, settings).values()))
             tables = list(_load_tables(staging, make(staging.evaluate), watch))
+        for name, repeats in replica.repeats.items():
+            with clock.step(f"repeated rows of {name}"):
+                staging.repeat_rows(replica.plan.schema.by_id[name], repeats)
         with clock.step("derived columns"):
             for table in replica.plan.tables:
                 _derive(staging, table)

@@ -4,6 +4,7 @@ A file under ``schemas/`` is SQL that any ``psql`` runs. Its comments of these f
 
     -- Feature: arrays with nulls            begins a section; what stands before the first one is the file's own
     -- Needs: extension citext               leaves the section (or the file) out where the server lacks it
+    -- Needs: feature icu                    likewise, where it was built without ICU or XML
     -- Needs: server 18                      likewise, below that version; with "before", from it on
     -- Map: public.person triggers fire      a line of the schema map: table, key, value; columns.x: derived as
     -- Fails: why                            the section (or every section of the file) is known to fail

@@ -57,11 +57,24 @@ def is_of_version(server: Server, wanted: str) -> bool:
     return found < int(wanted.removeprefix("before ")) if wanted.startswith("before") else found >= int(wanted)
 
 
+def has_feature(server: Server, name: str) -> bool:
+    """Returns whether the server was built with ICU or XML."""
+    query = {"icu": "SELECT 1 FROM pg_collation WHERE collprovider = 'i'", "xml": "SELECT '<a/>'::xml IS DOCUMENT"}[
+        name
+    ]
+    try:
+        return bool(rows(server.admin, query))
+    except psycopg.errors.FeatureNotSupported:
+        return False
+
+
 def lacking(server: Server, section: Section) -> str | None:
     """Returns what of a section's needs the server does not have."""
     for need in section.needs:
         kind, name = need.split(maxsplit=1)
         if kind == "extension" and not is_available(server, name):
+            return need
+        if kind == "feature" and not has_feature(server, name):
             return need
         if kind == "server" and not is_of_version(server, name):
             return need
@@ -159,7 +172,8 @@ def test_constraints_are_as_valid_as_they_were(pairs: Mapping[str, Pair], name: 
                to_jsonb(c) ->> 'conenforced', condeferrable, condeferred, connoinherit AND contype = 'c'
           FROM pg_constraint c JOIN pg_namespace n ON n.oid = connamespace
           LEFT JOIN pg_class r ON r.oid = conrelid LEFT JOIN pg_type t ON t.oid = contypid
-         WHERE nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2, 3
+         WHERE nspname NOT IN ('pg_catalog', 'information_schema') AND nspname NOT LIKE 'pg_temp%'
+         ORDER BY 1, 2, 3
     """
     assert rows(pair.target, query) == rows(pair.source, query)
 

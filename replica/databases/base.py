@@ -85,6 +85,19 @@ class FamilySample:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeats:
+    """How often rows occur more than once in a table without keys.
+
+    Attributes:
+        distinct: different rows, as a share of all rows.
+        repeated: those that occur more than once, as a share of the different rows.
+    """
+
+    distinct: float
+    repeated: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One line of a preflight.
 
@@ -127,6 +140,9 @@ class Snapshot(Protocol):
     def row_count(self, table: Table) -> int:
         """Counts a table's rows."""
 
+    def repeats(self, table: Table) -> Repeats | None:
+        """Counts rows that occur more than once; None where none does, or the table is too large to look."""
+
     def fan_out(self, child: Table, key: ForeignKey) -> pa.Table:
         """Counts children: the parent's key columns with the values that occur, and ``count`` (int64) of each."""
 
@@ -158,6 +174,9 @@ class Staging(Protocol):
 
     def run_sql(self, what: str, sql: str) -> int:
         """Runs one statement and returns how many rows it touched."""
+
+    def repeat_rows(self, table: Table, repeats: Repeats) -> int:
+        """Makes rows copies of others until as many repeat as is wanted, and returns how many were changed."""
 
     def insert_again(self, tables: Sequence[Table], triggers: Sequence[Statement]) -> None:
         """Creates triggers and lets them see the rows of some tables come, one by one.

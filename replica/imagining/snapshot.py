@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replica.databases.base import Ddl, FamilySample, Reading, Snapshot
+from replica.databases.base import Ddl, FamilySample, Reading, Repeats, Snapshot
 from replica.imagining.rows import Imagined, imagine_rows, with_sizes
 from replica.imagining.sizes import plan_sizes
 from replica.schema.graph import nullable_cost, order_tables
@@ -44,6 +44,10 @@ class ImaginedSnapshot:
     def row_count(self, table: Table) -> int:
         """See :meth:`replica.databases.base.Snapshot.row_count`."""
         return max((len(values) for values in self.frames[table.id].values()), default=0)
+
+    def repeats(self, table: Table) -> Repeats | None:  # noqa: ARG002 - imagined rows are all different
+        """See :meth:`replica.databases.base.Snapshot.repeats`."""
+        return None
 
     def fan_out(self, child: Table, key: ForeignKey) -> pa.Table:
         """See :meth:`replica.databases.base.Snapshot.fan_out`."""

@@ -30,7 +30,7 @@ def _with_rules(root: Table, children: dict[str, list[Table]]) -> Table:
     parts = list(_below(root, children))
     checks, uniques = list(root.checks), list(root.uniques)
     for part in parts:
-        if part.partition_condition is not None and not _is_by_hash(part.partition_condition):
+        if part.partition_condition is not None:
             checks += _own_checks(root, part)
             uniques += _own_uniques(root, part, uniques)
     bounds = _covered(root, children)
@@ -44,11 +44,6 @@ def _below(table: Table, children: dict[str, list[Table]]) -> Iterator[Table]:
     for part in children.get(table.id, ()):
         yield part
         yield from _below(part, children)
-
-
-def _is_by_hash(condition: str) -> bool:
-    # It names the root by its number in the source.
-    return "satisfies_hash_partition" in condition
 
 
 def _covered(table: Table, children: dict[str, list[Table]]) -> list[str]:

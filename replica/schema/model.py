@@ -281,7 +281,7 @@ class Table:
         inherits: ids of the tables it inherits from; for a partition, its root.
         partition_bound: for a partition, its bound in SQL.
         partition_condition: for a partition, the condition that its rows meet, those of the tables above it included;
-            None where it takes every row.
+            None where it takes every row, or rows by a hash.
         partition_key: for a partitioned table, its key in SQL.
         row_estimate: rows as the server's statistics say; -1 when it never counted.
         bytes: size on disk with its out-of-line values.

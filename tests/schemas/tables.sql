@@ -27,7 +27,6 @@ ALTER TABLE dropped DROP COLUMN gone;
 -- Same: SELECT count(*), count(stays) FROM dropped
 
 -- Feature: tables without keys keep their rate of duplicates
--- Fails: rows of continuous values are all made anew
 CREATE TABLE log (level int NOT NULL, line text, code int);
 INSERT INTO log SELECT n % 2, 'line ' || n % 3, n % 2 FROM generate_series(1, 120) n;
 CREATE TABLE readings (at timestamptz, value float8, sensor int);

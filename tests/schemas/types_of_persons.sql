@@ -29,14 +29,20 @@ INSERT INTO home SELECT n, point(n, n / 2.0), line(point(0, n), point(1, n + 1))
 -- True: SELECT count(DISTINCT b::text) > 20 AND min(radius(c)) >= 0 AND max(radius(c)) <= 121 FROM home
 -- True: SELECT bool_and(isopen(pa) AND npoints(pa) = 3 AND npoints(po) = 3) FROM home
 
--- Feature: documents of persons
+-- Feature: xml of persons
+-- Needs: feature xml
 -- Map: public.letter role subject
-CREATE TABLE letter (id int PRIMARY KEY, doc xml NOT NULL, words tsvector NOT NULL, query tsquery NOT NULL);
-INSERT INTO letter SELECT n, ('<letter no="' || n || '"><to>someone ' || n || '</to><n>' || n % 7 || '</n></letter>')::xml,
-    to_tsvector('english', 'houses were built ' || n || ' for someone ' || n * 7), ('house & x' || n)::tsquery FROM generate_series(1, 120) n;
+CREATE TABLE letter (id int PRIMARY KEY, doc xml NOT NULL);
+INSERT INTO letter SELECT n, ('<letter no="' || n || '"><to>someone ' || n || '</to><n>' || n % 7 || '</n></letter>')::xml
+  FROM generate_series(1, 120) n;
 -- True: SELECT bool_and(doc IS DOCUMENT) FROM letter
 -- True: SELECT bool_and((xpath('count(/letter/to)', doc))[1]::text = '1') FROM letter
--- True: SELECT bool_and(length(words) BETWEEN 2 AND 12) FROM letter
+
+-- Feature: text search of persons
+-- Map: public.note role subject
+CREATE TABLE note (id int PRIMARY KEY, words tsvector NOT NULL, query tsquery NOT NULL);
+INSERT INTO note SELECT n, to_tsvector('english', 'houses were built ' || n || ' for someone ' || n * 7), ('house & x' || n)::tsquery FROM generate_series(1, 120) n;
+-- True: SELECT bool_and(length(words) BETWEEN 2 AND 12) FROM note
 
 -- Feature: addresses and money of persons
 -- Map: public.device role subject

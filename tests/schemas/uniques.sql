@@ -38,6 +38,7 @@ INSERT INTO unknown SELECT n, nullif(n % 10, 0), nullif(n / 10, 0) FROM generate
 -- True: SELECT count(*) FILTER (WHERE a IS NULL) > 1 FROM unknown
 
 -- Feature: under a collation that ignores case
+-- Needs: feature icu
 CREATE COLLATION ignoring (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE TABLE folded (id int PRIMARY KEY, name text COLLATE ignoring UNIQUE NOT NULL);
 INSERT INTO folded SELECT n, 'Word' || chr(64 + n % 26) || n FROM generate_series(1, 80) n;

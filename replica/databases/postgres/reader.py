@@ -11,10 +11,11 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replica.databases.base import Ddl, FamilySample, Reading
+from replica.databases.base import Ddl, FamilySample, Reading, Repeats
 from replica.databases.postgres.connection import address, connect, reported
 from replica.databases.postgres.ddl import choose_tool, dump_section
 from replica.databases.postgres.evaluating import evaluate
+from replica.databases.postgres.repeats import count_repeats_sql, may_repeat
 from replica.databases.postgres.types import EPOCH_DAYS, EPOCH_US
 from replica.databases.url import DatabaseUrl
 from replica.schema.model import Column, ForeignKey, Table
@@ -100,6 +101,14 @@ class PostgresSnapshot:
         """See :meth:`replica.databases.base.Snapshot.row_count`."""
         data = self._fetch(f"SELECT count(*) FROM {_only(table)}", f"counting {table.id}")
         return int(data.column(0)[0].as_py())
+
+    def repeats(self, table: Table) -> Repeats | None:
+        """See :meth:`replica.databases.base.Snapshot.repeats`."""
+        if not may_repeat(table):
+            return None
+        found = self._fetch(count_repeats_sql(table), f"counting the different rows of {table.id}")
+        rows, distinct, repeated = (int(found.column(i)[0].as_py()) for i in range(3))
+        return Repeats(distinct / rows, repeated / distinct) if distinct < rows else None
 
     def fan_out(self, child: Table, key: ForeignKey) -> pa.Table:
         """See :meth:`replica.databases.base.Snapshot.fan_out`."""

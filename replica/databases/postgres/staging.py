@@ -27,11 +27,12 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from replica.databases.base import Ddl, Statement
+from replica.databases.base import Ddl, Repeats, Statement
 from replica.databases.postgres.connection import address, connect, reported
 from replica.databases.postgres.ddl import session_sql
 from replica.databases.postgres.evaluating import evaluate
 from replica.databases.postgres.recompute import insert_again, update_all
+from replica.databases.postgres.repeats import repeat_rows_sql
 from replica.databases.postgres.writer import binary_form, copy_binary, copy_csv
 from replica.databases.url import DatabaseUrl, database_name, with_database
 from replica.errors import (
@@ -225,6 +226,10 @@ class _Building:
         """See :meth:`replica.databases.base.Staging.run_sql`."""
         with reported(what, LoadError):
             return max(0, self.connection.execute(statement.encode()).rowcount)
+
+    def repeat_rows(self, table: Table, repeats: Repeats) -> int:
+        """See :meth:`replica.databases.base.Staging.repeat_rows`."""
+        return self.run_sql(f"repeating rows of {table.id}", repeat_rows_sql(table, repeats))
 
     def insert_again(self, tables: Sequence[Table], triggers: Sequence[Statement]) -> None:
         """See :meth:`replica.databases.base.Staging.insert_again`."""
