@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +15,22 @@ from replica.databases.base import Reading
 from replica.kinds.base import Codes, ColumnData, Kind, Rows, Span, is_null
 from replica.kinds.categorical import CategoricalKind
 from replica.kinds.code import CodeKind
+from replica.kinds.geometry import GeometryNotation
 from replica.kinds.nested import column_of, draw_values, element_kind, plain_values
-from replica.kinds.notations import Notation, Parts, notation_of
+from replica.kinds.notations import (
+    CircleNotation,
+    CubeNotation,
+    LabelsNotation,
+    LexemesNotation,
+    LineNotation,
+    Notation,
+    NumbersNotation,
+    PairsNotation,
+    Parts,
+    RangeNotation,
+    WordsNotation,
+    XmlNotation,
+)
 from replica.kinds.opaque import neutral_value
 from replica.schema.model import Column, SqlType
 
@@ -27,6 +42,36 @@ _MOST_KEYS = 256
 _SAMPLE = 20_000
 
 _FORM = SqlType("form", "form", "other")
+
+_NOTATIONS: Final[Mapping[str, Notation]] = {
+    "point": NumbersNotation(),
+    "line": LineNotation(),
+    "lseg": NumbersNotation(2),
+    "box": NumbersNotation(2),
+    "path": NumbersNotation(2),
+    "polygon": NumbersNotation(2),
+    "circle": CircleNotation(),
+    "cube": CubeNotation(),
+    "seg": NumbersNotation(1),
+    "vector": NumbersNotation(),
+    "halfvec": NumbersNotation(),
+    "sparsevec": NumbersNotation(),
+    "tsvector": LexemesNotation(),
+    "tsquery": WordsNotation(r"'((?:[^']|'')*)'", "'"),
+    "ltree": LabelsNotation(),
+    "hstore": PairsNotation(),
+    "xml": XmlNotation(),
+    "geometry": GeometryNotation(),
+    "geography": GeometryNotation(),
+}
+_BOUNDS = frozenset({"integer", "float", "numeric", "date", "timestamp", "timestamptz"})
+
+
+def notation_of(kind: SqlType) -> Notation | None:
+    """Returns how a type is written; None where values of it are not taken apart."""
+    if kind.family == "range":
+        return RangeNotation(kind.element) if kind.element and kind.element.family in _BOUNDS else None
+    return _NOTATIONS.get(kind.base)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ MARK: Final = "\x01"
 
 Parts = tuple[str, tuple[tuple[str, Any], ...]]
 
-_FLOAT = SqlType("double precision", "float8", "float")
+FLOAT: Final = SqlType("double precision", "float8", "float")
+"""The type of numbers within a form."""
+
 _INTEGER = SqlType("bigint", "int8", "integer")
 _TEXT = SqlType("text", "text", "text")
 
@@ -80,7 +82,7 @@ class NumbersNotation:
 
     def type_of(self, key: str) -> SqlType:  # noqa: ARG002 - part of the protocol
         """See :meth:`Notation.type_of`."""
-        return _FLOAT
+        return FLOAT
 
 
 class CubeNotation(NumbersNotation):
@@ -197,7 +199,7 @@ class RangeNotation:
         if key in ("start", "end") and self._is_moment:
             family = self.element.family
             return SqlType("date", "date", "date") if family == "date" else _TIMESTAMP
-        return _INTEGER if self.element.family in ("integer", "date") else _FLOAT
+        return _INTEGER if self.element.family in ("integer", "date") else FLOAT
 
 
 _EPOCH = datetime(1970, 1, 1)
@@ -326,32 +328,3 @@ class XmlNotation:
     def type_of(self, key: str) -> SqlType:  # noqa: ARG002 - part of the protocol
         """See :meth:`Notation.type_of`."""
         return _TEXT
-
-
-_NOTATIONS: Final[Mapping[str, Notation]] = {
-    "point": NumbersNotation(),
-    "line": LineNotation(),
-    "lseg": NumbersNotation(2),
-    "box": NumbersNotation(2),
-    "path": NumbersNotation(2),
-    "polygon": NumbersNotation(2),
-    "circle": CircleNotation(),
-    "cube": CubeNotation(),
-    "seg": NumbersNotation(1),
-    "vector": NumbersNotation(),
-    "halfvec": NumbersNotation(),
-    "sparsevec": NumbersNotation(),
-    "tsvector": LexemesNotation(),
-    "tsquery": WordsNotation(r"'((?:[^']|'')*)'", "'"),
-    "ltree": LabelsNotation(),
-    "hstore": PairsNotation(),
-    "xml": XmlNotation(),
-}
-_BOUNDS = frozenset({"integer", "float", "numeric", "date", "timestamp", "timestamptz"})
-
-
-def notation_of(kind: SqlType) -> Notation | None:
-    """Returns how a type is written; None where values of it are not taken apart."""
-    if kind.family == "range":
-        return RangeNotation(kind.element) if kind.element and kind.element.family in _BOUNDS else None
-    return _NOTATIONS.get(kind.base)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -28,6 +29,8 @@ _NEUTRAL = {
     "path": "((0,0),(1,1))",
     "polygon": "((0,0),(1,0),(1,1))",
     "circle": "<(0,0),1>",
+    "cube": "(0)",
+    "seg": "0",
     "pg_lsn": "0/0",
     "txid_snapshot": "1:1:",
     "pg_snapshot": "1:1:",
@@ -88,6 +91,18 @@ def neutral_value(kind: SqlType) -> str | None:
         return "0" * (kind.length or 1)
     if kind.family == "array":
         return "{}"
+    if kind.base in ("geometry", "geography"):
+        return _empty_geometry(kind.name)
+    if kind.base in ("vector", "halfvec", "sparsevec"):
+        size = int((re.search(r"\((\d+)\)", kind.name) or ("", "1"))[1])
+        return f"{{}}/{size}" if kind.base == "sparsevec" else f"[{','.join('0' * size)}]"
     if kind.family == "enum":
         return kind.labels[0] if kind.labels else None
     return _NEUTRAL.get(kind.base)
+
+
+def _empty_geometry(name: str) -> str:
+    """A shape without a point, of the kind and the reference system of a type such as ``geometry(Point,4326)``."""
+    found = re.search(r"\((\w+)(?:,\s*(\d+))?\)", name)
+    shape = found[1] if found and found[1].lower() != "geometry" else "Point"
+    return (f"SRID={found[2]};" if found and found[2] else "") + f"{shape} EMPTY"
