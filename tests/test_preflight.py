@@ -187,13 +187,28 @@ def test_a_target_that_holds_something_needs_leave(new_database: Callable[..., D
 
 def test_an_extension_that_the_target_lacks_is_named(new_database: Callable[..., DatabaseUrl], server: Server) -> None:
     url = new_database(TABLES)
-    schema = replace(introspect(url), extensions=(Extension("no_such_thing", "1.0", "public"),))
+    schema = replace(introspect(url), extensions=(Extension("no_such_thing", "1.0", "Odd one"),))
     (found,) = [f for f in open_database(url).check_target(schema, replace=True) if f.status == "error"]
     assert (found.subject, found.raises) == ("extension no_such_thing", Finding("ok", "", "").raises)
-    assert "install its package" in found.message
+    assert found.message == (
+        'the source has it in schema "Odd one", the target\'s server does not have it: install its package there'
+    )
     assert is_available(server, "plpgsql")
     schema = replace(schema, extensions=(Extension("plpgsql", "1.0", "pg_catalog"),))
     assert statuses(open_database(url).check_target(schema, replace=True))["extension plpgsql"] == "ok"
+
+
+def test_an_extension_that_takes_a_superuser_is_named(
+    new_database: Callable[..., DatabaseUrl], new_role: Callable[..., str]
+) -> None:
+    url = new_database(TABLES)
+    schema = replace(
+        introspect(url), extensions=(Extension("adminpack", "1.0", "public"), Extension("vector", "1", "x"))
+    )
+    url = as_role(url, new_role())
+    found = statuses(open_database(url).check_target(schema, replace=True))
+    # One server has the one, another the other.
+    assert "warning" in (found["extension adminpack"], found["extension vector"])
 
 
 def test_a_disk_that_is_too_small_is_seen_where_it_can_be(new_database: Callable[..., DatabaseUrl]) -> None:

@@ -59,7 +59,7 @@ def is_of_version(server: Server, wanted: str) -> bool:
 
 def has_feature(server: Server, name: str) -> bool:
     """Returns whether the server was built with ICU or XML."""
-    query = {"icu": "SELECT 1 FROM pg_collation WHERE collprovider = 'i'", "xml": "SELECT '<a/>'::xml IS DOCUMENT"}[
+    query = {"icu": "SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu'", "xml": "SELECT '<a/>'::xml IS DOCUMENT"}[
         name
     ]
     try:

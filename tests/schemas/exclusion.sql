@@ -1,5 +1,4 @@
 -- Exclusion constraints: no two rows may overlap.
--- Fails: overlaps are not avoided while rows are made
 
 -- Feature: periods that do not overlap
 CREATE TABLE booking (id int PRIMARY KEY, during tsrange NOT NULL, EXCLUDE USING gist (during WITH &&));

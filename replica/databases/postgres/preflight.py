@@ -23,7 +23,7 @@ from replica.databases.postgres.staging import (
 )
 from replica.databases.url import DatabaseUrl, database_name
 from replica.errors import DatabaseError, PrivilegeError, TargetNotEmptyError
-from replica.schema.model import Schema, Table
+from replica.schema.model import Schema, Table, quote_name
 
 Connection = psycopg.Connection[Any]
 
@@ -31,6 +31,16 @@ Connection = psycopg.Connection[Any]
 OLDEST_TARGET = 130000
 # A replica needs its own rows, its indexes, and the old database until the names are swapped.
 _ROOM_FACTOR = 1.5
+
+
+# What may be installed, and whether this user may: some providers let others do so all the same.
+_EXTENSIONS_SQL = """
+SELECT a.name, bool_or(v.trusted OR NOT v.superuser OR r.rolsuper)
+  FROM pg_catalog.pg_available_extensions a
+  JOIN pg_catalog.pg_available_extension_versions v ON v.name = a.name AND v.version = a.default_version
+  JOIN pg_catalog.pg_roles r ON r.rolname = current_user
+ GROUP BY a.name
+"""
 
 
 def check_source(url: DatabaseUrl, schema: Schema) -> list[Finding]:
@@ -127,17 +137,18 @@ def _tools(schema: Schema, target_version: int) -> Iterator[Finding]:
 
 
 def _extensions(upkeep: Connection, schema: Schema) -> Iterator[Finding]:
-    rows = upkeep.execute("SELECT name FROM pg_catalog.pg_available_extensions").fetchall()
-    available = {name for (name,) in rows}
+    available = {str(name): bool(allowed) for name, allowed in upkeep.execute(_EXTENSIONS_SQL).fetchall()}
     for extension in schema.extensions:
+        subject = f"extension {extension.name}"
+        where = f"in schema {quote_name(extension.schema)}"
         if extension.name not in available:
-            yield Finding(
-                "error",
-                f"extension {extension.name}",
-                "the target's server does not have it: install its package there",
-            )
+            hint = f"the source has it {where}, the target's server does not have it: install its package there"
+            yield Finding("error", subject, hint)
+        elif not available[extension.name]:
+            hint = f"the source has it {where}; on the target it may take a superuser to create it"
+            yield Finding("warning", subject, hint)
         else:
-            yield Finding("ok", f"extension {extension.name}", f"available (source has {extension.version})")
+            yield Finding("ok", subject, f"available (source has {extension.version} {where})")
 
 
 def _room(upkeep: Connection, schema: Schema) -> Iterator[Finding]:
