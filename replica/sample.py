@@ -314,7 +314,10 @@ class _Making:
         """Returns the unique rules that nothing keeps so far."""
         is_ordered = made.fitted.sequence is not None
         ways = {"repair"} if is_ordered else {"repair", "order"}
-        return [found.unique for found in made.plan.uniques if found.way in ways]
+        own = {column.name for column in made.plan.by("kind")}
+        # What assigning references kept may be broken again where columns of the table's own have a part in it.
+        mixed = [found for found in made.plan.uniques if found.way == "references" and own & set(found.unique.columns)]
+        return [found.unique for found in made.plan.uniques if found.way in ways or found in mixed]
 
     def _keep_unique(self, made: MadeTable, unique: Unique, turn: int) -> tuple[str, ...]:
         """Changes values until a unique rule holds, and returns which columns it changed."""

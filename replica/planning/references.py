@@ -126,7 +126,11 @@ def plan_unique(
     ):
         return UniquePlan(unique, "order")
     read = _read_by(unique, columns)
-    if parts and all(column.producer == "reference" for column in columns if column.name in read):
+    fixed = set(owner.columns) if owner else set()
+    own = [column for column in columns if column.name in read and column.producer != "reference"]
+    pointing = [column for column in parts if column.producer == "reference" and column.name not in fixed]
+    # A few labels, which are known by then, tell too few rows apart by themselves.
+    if parts and (not own or (pointing and plain and all(column.kind == "category" for column in own))):
         return UniquePlan(unique, "references")
     return UniquePlan(unique, "repair")
 
