@@ -26,9 +26,10 @@ from replica.kinds.base import Codes
 from replica.kinds.datetime import order_numbers
 from replica.making.assigning import Assigner
 from replica.making.drawing import CHUNK_ROWS, Drawing, Skeleton, draw
+from replica.making.keys import settle_keys
 from replica.making.made import MadeDatabase, MadeTable
 from replica.making.room import room_under
-from replica.planning.decisions import Plan, ReferencePlan, TablePlan
+from replica.planning.decisions import Plan, ReferencePlan, TablePlan, UniquePlan
 from replica.planning.scope import check_rows
 from replica.relations.context import ancestor_codes, see_referenced
 from replica.relations.fanout import reconcile
@@ -165,6 +166,7 @@ class _Making:
             made.parents[table.owner.id] = skeleton.owner
         for name, maker in fitted.keys.items():
             maker.require(table.table.by_name[name], n, f"{table.id}.{name}")
+        settle_keys(made, self.database.makers(table.id), self._judge(table))
         self._put_kept(made)
         if fitted.generator is None or n == 0:
             return
@@ -314,10 +316,18 @@ class _Making:
         """Returns the unique rules that nothing keeps so far."""
         is_ordered = made.fitted.sequence is not None
         ways = {"repair"} if is_ordered else {"repair", "order"}
+        # What assigning references kept may be broken again where columns of the table's own have a part in it; and
+        # rows that break a check take values of others, so that what differed in every row may not any more.
+        checked = {name for check in made.plan.checks for name in reads_of(check, made.plan.table)}
         own = {column.name for column in made.plan.by("kind")}
-        # What assigning references kept may be broken again where columns of the table's own have a part in it.
-        mixed = [found for found in made.plan.uniques if found.way == "references" and own & set(found.unique.columns)]
-        return [found.unique for found in made.plan.uniques if found.way in ways or found in mixed]
+        keys = {column.name for column in made.plan.by("key")}
+
+        def is_loose(found: UniquePlan) -> bool:
+            names = set(found.unique.columns)
+            mixed = found.way == "references" and bool(own & names)
+            return found.way in ways or mixed or (found.way == "key" and bool(checked & names) and not keys & names)
+
+        return [found.unique for found in made.plan.uniques if is_loose(found)]
 
     def _keep_unique(self, made: MadeTable, unique: Unique, turn: int) -> tuple[str, ...]:
         """Changes values until a unique rule holds, and returns which columns it changed."""

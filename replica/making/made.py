@@ -116,6 +116,10 @@ class MadeDatabase:
     def _key_chunk(self, made: MadeTable, column: ColumnPlan, rows: slice) -> pa.Array:
         return self._salted(made.plan.id, column.name).values(np.arange(rows.start, rows.stop))
 
+    def makers(self, table: str) -> dict[str, KeyMaker]:
+        """Returns what makes a table's keys in this run, by column."""
+        return {name: self._salted(table, name) for name in self.tables[table].fitted.keys}
+
     def _salted(self, table: str, name: str) -> KeyMaker:
         maker = self.tables[table].fitted.keys[name]
         return replace(maker, salt=int(stream(self.seed, "key", table, name).integers(0, 2**62)))
