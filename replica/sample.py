@@ -333,15 +333,17 @@ class _Making:
         """Changes values until a unique rule holds, and returns which columns it changed."""
         table = made.plan
         names = _read_by(table.table, unique)
-        columns = {name: self.database.column(table.id, name) for name in names}
         changeable = tuple(name for name in names if self._is_changeable(made, name))
         domains = {name: domain_of(table.table.by_name[name], table.checks) for name in changeable}
         # A column that a check pins to one value cannot tell rows apart.
         changeable = tuple(name for name in changeable if len(domains[name].values or ("", "")) > 1)
+        checks = tuple(check for check in table.checks if set(changeable) & set(reads_of(check, table.table)))
+        read = dict.fromkeys((*names, *(name for check in checks for name in reads_of(check, table.table))))
+        columns = {name: self.database.column(table.id, name) for name in read}
         listed = frozenset(column.name for column in table.by("kind") if column.kind in _LISTED)
         listed |= {name for name in changeable if domains[name].values is not None}
         rng = self.rng("unique", table.id, unique.name, turn)
-        changed = keep_unique(Rule(self._judge(table), unique, changeable, listed), columns, rng)
+        changed = keep_unique(Rule(self._judge(table), unique, changeable, listed, checks), columns, rng)
         made.columns |= changed
         return tuple(changed)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -11,21 +11,27 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replica.constraints.judging import Judge
+from replica.constraints.domains import domain_of
+from replica.constraints.judging import Judge, reads
+from replica.constraints.matching import allowed, options, rematch
 from replica.constraints.repair import put
 from replica.errors import UnsatisfiableError
 from replica.kinds.base import is_null
 from replica.relations.joins import group_numbers
-from replica.schema.model import Column, Table, Unique, quote_name
+from replica.relations.rules import Distinct
+from replica.schema.model import Check, Column, Table, Unique, quote_name
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Columns = dict[str, pa.Array]
 
 Advance = Callable[[pa.Array, int, Ints], pa.Array | None]
 """Moves values on by a number of steps, given the rows they are in; None when there are no more."""
 
 _DONOR_ROUNDS = 30
 _STEPS = 2_000
+# Rows times values that are matched with each other.
+_MOST_PAIRS = 20_000_000
 _STEPPED = frozenset({"integer", "numeric", "date", "timestamp", "timestamptz"})
 
 
@@ -38,12 +44,14 @@ class Rule:
         unique: the rule.
         changeable: columns whose values nothing else depends on.
         listed: those of them that may only have values which occur already.
+        checks: checks that read one of them, and that rows must keep.
     """
 
     judge: Judge
     unique: Unique
     changeable: tuple[str, ...]
     listed: frozenset[str] = frozenset()
+    checks: tuple[Check, ...] = ()
 
     @property
     def table(self) -> Table:
@@ -64,7 +72,7 @@ def keep_unique(rule: Rule, columns: Mapping[str, pa.Array], rng: np.random.Gene
 
     Args:
         rule: what must hold.
-        columns: all columns that the rule reads; of equal length.
+        columns: all columns that the rule and its checks read; of equal length.
         rng: the random stream.
 
     Returns:
@@ -74,58 +82,69 @@ def keep_unique(rule: Rule, columns: Mapping[str, pa.Array], rng: np.random.Gene
         UnsatisfiableError: there is no room for all rows.
     """
     current = dict(columns)
-    changed: set[str] = set()
     bad = np.flatnonzero(repeated(rule, current))
+    for keep in (_with_donors, _stepped, _all_matched, _by_nulls):
+        if len(bad):
+            current, bad = keep(rule, current, bad, rng)
+    if len(bad):
+        share = len(bad) / max(1, len(next(iter(current.values()))))
+        raise UnsatisfiableError(
+            f"unique rule {rule.name} ({_definition(rule.unique)}) cannot be kept: {share:.1%} of the rows would repeat"
+            " a key or break a check; plan fewer rows, or let the schema map choose a kind with more values"
+        )
+    return {name: current[name] for name in rule.changeable if current[name] is not columns[name]}
+
+
+def _with_donors(rule: Rule, columns: Columns, bad: Ints, rng: np.random.Generator) -> tuple[Columns, Ints]:
+    """Tries the values of other rows."""
     for attempt in range(_DONOR_ROUNDS):
         if not len(bad) or not rule.changeable:
             break
         # One column at a time: a whole row of a donor would repeat the donor's key.
         name = rule.changeable[attempt % len(rule.changeable)]
         # Nulls would always do, and their share would grow.
-        known = np.flatnonzero(~is_null(current[name]))
+        known = np.flatnonzero(~is_null(columns[name]))
         if not len(known):
             continue
         donors = known[rng.integers(0, len(known), len(bad))]
-        trial = {**current, name: put(current[name], bad, current[name].take(pa.array(donors)))}
+        trial = {**columns, name: put(columns[name], bad, columns[name].take(pa.array(donors)))}
         # A change may fall on another row's key, or take a row out of a partial rule; either way all are judged anew.
-        still = np.flatnonzero(repeated(rule, trial))
+        still = np.flatnonzero(_offends(rule, trial))
         if len(still) < len(bad):
-            current, bad = trial, still
-            changed.add(name)
-    for change in (_by_steps, _by_nulls):
-        current, bad, names = change(rule, current, bad)
-        changed |= names
-    if len(bad):
-        share = len(bad) / max(1, len(next(iter(current.values()))))
-        raise UnsatisfiableError(
-            f"unique rule {rule.name} cannot be kept: {share:.1%} of the rows would repeat a key;"
-            " plan fewer rows, or let the schema map choose a kind with more values"
-        )
-    return {name: current[name] for name in changed}
+            columns, bad = trial, still
+    return columns, bad
 
 
-def _by_steps(rule: Rule, columns: dict[str, pa.Array], bad: Ints) -> tuple[dict[str, pa.Array], Ints, set[str]]:
-    """Tries neighbouring values, column by column."""
-    current, changed = dict(columns), set()
+def _stepped(rule: Rule, columns: Columns, bad: Ints, rng: np.random.Generator) -> tuple[Columns, Ints]:  # noqa: ARG001
+    """Tries neighbouring values."""
     for name in rule.changeable:
-        if not len(bad):
-            break
-        advance = _through_list(current[name]) if name in rule.listed else _advance(rule.table.by_name[name])
-        if advance is not None:
-            current[name], bad = _step(rule, current, name, advance, bad)
-            changed.add(name)
-    return current, bad, changed
+        advance = _through_list(columns[name]) if name in rule.listed else _advance(rule, name)
+        if len(bad) and advance is not None:
+            values, still = _step(rule, columns, name, advance, bad)
+            # What is left of it would only stand in the way of what comes next.
+            if len(still) < len(bad):
+                columns, bad = {**columns, name: values}, still
+    return columns, bad
 
 
-def _by_nulls(rule: Rule, columns: dict[str, pa.Array], bad: Ints) -> tuple[dict[str, pa.Array], Ints, set[str]]:
+def _all_matched(rule: Rule, columns: Columns, bad: Ints, rng: np.random.Generator) -> tuple[Columns, Ints]:
+    """Moves other rows too."""
+    for name in rule.changeable:
+        if len(bad):
+            values, bad = _matched(rule, columns, name, bad, rng)
+            columns = {**columns, name: values}
+    return columns, bad
+
+
+def _by_nulls(rule: Rule, columns: Columns, bad: Ints, rng: np.random.Generator) -> tuple[Columns, Ints]:  # noqa: ARG001
     """Lets rows do without where values have run out, if they may: a null repeats nothing."""
-    current, changed = dict(columns), set()
     for name in rule.changeable:
         if len(bad) and rule.unique.nulls_distinct and rule.table.by_name[name].nullable:
-            current[name] = put(current[name], bad, pa.nulls(len(bad), current[name].type))
-            bad = np.flatnonzero(repeated(rule, current))
-            changed.add(name)
-    return current, bad, changed
+            trial = {**columns, name: put(columns[name], bad, pa.nulls(len(bad), columns[name].type))}
+            still = np.flatnonzero(_offends(rule, trial))
+            if len(still) < len(bad):
+                columns, bad = trial, still
+    return columns, bad
 
 
 def repeated(rule: Rule, columns: Mapping[str, pa.Array]) -> Mask:
@@ -167,7 +186,7 @@ def comparable(values: pa.Array, column: Column) -> pa.Array:
     return pc.utf8_lower(values) if column.type.base == "citext" else values
 
 
-def _step(rule: Rule, columns: dict[str, pa.Array], name: str, advance: Advance, bad: Ints) -> tuple[pa.Array, Ints]:
+def _step(rule: Rule, columns: Columns, name: str, advance: Advance, bad: Ints) -> tuple[pa.Array, Ints]:
     """Moves the values of bad rows on, step by step, until each finds a place."""
     values = columns[name]
     for step in range(1, _STEPS):
@@ -178,8 +197,76 @@ def _step(rule: Rule, columns: dict[str, pa.Array], name: str, advance: Advance,
             break
         values = put(values, bad, moved)
         # Rows that found a place stay there.
-        bad = np.flatnonzero(repeated(rule, {**columns, name: values}))
+        bad = np.flatnonzero(_offends(rule, {**columns, name: values}))
     return values, bad
+
+
+def _offends(rule: Rule, columns: Mapping[str, pa.Array]) -> Mask:
+    """Which rows repeat a key, or break a check."""
+    found = repeated(rule, columns)
+    for check in rule.checks:
+        found |= rule.judge.broken(check.expression, columns)
+    return found
+
+
+def _matched(
+    rule: Rule, columns: Mapping[str, pa.Array], name: str, bad: Ints, rng: np.random.Generator
+) -> tuple[pa.Array, Ints]:
+    """Places bad rows by moving others too, as far as one column decides about the rule."""
+    choice = options(rule.table, rule.checks, name, columns)
+    distinct = _as_distinct(rule, columns, name, choice)
+    if distinct is None or len(choice) * len(columns[name]) > _MOST_PAIRS:
+        return columns[name], bad
+    may = allowed(rule.judge, rule.checks, name, choice, columns)
+    values, _ = rematch(distinct, columns[name], choice, bad, may, rng)
+    return values, np.flatnonzero(_offends(rule, {**columns, name: values}))
+
+
+def _as_distinct(rule: Rule, columns: Mapping[str, pa.Array], name: str, choice: pa.Array) -> Distinct | None:
+    """The rule in terms of one column's values; None where an expression mixes them with others."""
+    unique, table = rule.unique, rule.table
+    parts = key_parts(table, unique) or tuple(quote_name(column) for column in unique.columns)
+    read = {part: set(reads(part, table)) for part in (*parts, *([unique.predicate] if unique.predicate else []))}
+    if any(name in names and names != {name} for names in read.values()) or name not in set().union(*read.values()):
+        return None
+    inner, outer = [part for part in parts if name in read[part]], [part for part in parts if name not in read[part]]
+    predicate = unique.predicate
+    within = predicate if predicate and name in read[predicate] else None
+    group = part_numbers(rule, outer, predicate if within is None else None, columns, len(columns[name]))
+    return Distinct(group, part_numbers(rule, inner, within, {name: choice}, len(choice)))
+
+
+def part_numbers(
+    rule: Rule, parts: Sequence[str], predicate: str | None, columns: Mapping[str, pa.Array], n: int
+) -> Ints:
+    """Numbers what rows have in some parts of a key; -1 where they do not count. Shape (rows,).
+
+    Args:
+        rule: the rule.
+        parts: columns, as SQL writes them, or expressions.
+        predicate: the condition under which rows count; None where all do.
+        columns: what the parts and the predicate read.
+        n: how many rows there are.
+    """
+    plain = {quote_name(name): name for name in rule.table.by_name}
+    values = [
+        comparable(columns[plain[part]], rule.table.by_name[plain[part]])
+        if part in plain
+        else rule.judge.texts(part, columns)
+        for part in parts
+    ]
+    numbers = group_numbers(values) if values else np.zeros(n, np.int64)
+    counts = rule.judge.counted(predicate, columns) if predicate and n else np.ones(n, dtype=bool)
+    if rule.unique.nulls_distinct:
+        for found in values:
+            counts &= ~is_null(found)
+    return np.where(counts, numbers, -1)
+
+
+def _definition(unique: Unique) -> str:
+    """The rule as SQL writes it."""
+    parts = ", ".join(unique.expressions or map(quote_name, unique.columns))
+    return parts + (f" WHERE {unique.predicate}" if unique.predicate else "")
 
 
 def _through_list(values: pa.Array) -> Advance:
@@ -192,13 +279,14 @@ def _through_list(values: pa.Array) -> Advance:
     return nth
 
 
-def _advance(column: Column) -> Advance | None:
+def _advance(rule: Rule, name: str) -> Advance | None:
     """What moves a value of the column's type on by some steps; None where values have no order to move in."""
+    column = rule.table.by_name[name]
     family = column.type.family
     if family in _STEPPED:
         return _plus
     if family == "text":
-        limit = column.type.length
+        limit = domain_of(column, rule.checks).max_length
 
         def suffixed(values: pa.Array, step: int, rows: Ints) -> pa.Array:
             texts = [

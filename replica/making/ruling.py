@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from replica.constraints.judging import Judge, reads
-from replica.constraints.unique import comparable, key_parts
+from replica.constraints.unique import Rule, key_parts, part_numbers
 from replica.databases.base import Evaluate
 from replica.kinds.base import is_null
 from replica.making.closed import closed_parents, may_be_closed
@@ -130,18 +130,7 @@ def _numbers(turn: Turn, unique: Unique, parts: Sequence[str], predicate: str | 
     table = turn.table.table
     names = dict.fromkeys(name for part in (*parts, *([predicate] if predicate else [])) for name in reads(part, table))
     columns = {name: turn.added(name) if of_parents else turn.known(name) for name in names}
-    judge = Judge(table, turn.evaluate)
-    plain = {quote_name(name): name for name in table.by_name}
-    values = [
-        comparable(columns[plain[part]], table.by_name[plain[part]]) if part in plain else judge.texts(part, columns)
-        for part in parts
-    ]
-    numbers = group_numbers(values) if values else np.zeros(n, np.int64)
-    counts = judge.counted(predicate, columns) if predicate and n else np.ones(n, dtype=bool)
-    if unique.nulls_distinct:
-        for found in values:
-            counts &= ~is_null(found)
-    return np.where(counts, numbers, -1)
+    return part_numbers(Rule(Judge(table, turn.evaluate), unique, ()), parts, predicate, columns, n)
 
 
 def _room(turn: Turn, pending: set[str], image: Ints) -> int | Ints | None:

@@ -43,7 +43,7 @@ def augment(children: Children, parents: Parents, chosen: Ints, rng: np.random.G
     bad = np.flatnonzero(offends(children, chosen))
     kept = chosen.copy()
     kept[bad] = NULL
-    chains = _Chains(children, parents, kept, rng)
+    chains = Chains(children, parents, kept, rng)
     left = [row for row in bad.tolist() if not chains.place(row)]
     if left and not children.may_be_null:
         share = len(left) / len(chosen)
@@ -71,8 +71,15 @@ def _groups(numbers: Ints) -> _Groups:
     return _Groups(order, numbers[order])
 
 
-class _Chains:
-    """An assignment that grows row by row."""
+class Chains:
+    """An assignment that grows row by row.
+
+    Args:
+        children: the rows.
+        parents: what they may point to.
+        chosen: the parent of each row, negative for those that have none yet; changed as rows are placed.
+        rng: the random stream.
+    """
 
     def __init__(self, children: Children, parents: Parents, chosen: Ints, rng: np.random.Generator) -> None:
         self.children = children
@@ -109,6 +116,8 @@ class _Chains:
         for within in self.children.within:
             if within.group[row] >= 0:
                 allowed &= np.isin(within.image[found], _partners(within, row))
+        if self.children.allows is not None:
+            allowed &= self.children.allows[row, found]
         candidates: Ints = self._rng.permutation(found[allowed])[:_MOST_CANDIDATES]
         return candidates
 

@@ -54,6 +54,7 @@ class Children:
         within: pairs that must exist.
         forbidden: parents that a row may not point to; shape (rows,) each.
         may_be_null: True where rows without any parent to choose from may point to nothing.
+        allows: which parents each row may point to; None where only the rest decides. Shape (rows, parents).
     """
 
     wish: Ints
@@ -62,6 +63,7 @@ class Children:
     within: Sequence[Within] = field(default=())
     forbidden: Sequence[Ints] = field(default=())
     may_be_null: bool = False
+    allows: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.wish)
