@@ -141,6 +141,8 @@ class _Making:
         self.seed = settings.seed
         self.database = MadeDatabase(replica, settings.seed)
         self.assigner = Assigner(self.database, evaluate)
+        self.database.ready = self.ready
+        self.readied: set[str] = set()
         self.counts = planned_rows(replica, settings)
         self.seen_by = _seen_by(replica.plan)
         self.done: set[str] = set()
@@ -278,6 +280,7 @@ class _Making:
     def finish(self, name: str) -> TableRows:
         """Assigns what is left, settles what must be known of all rows, and hands the rows out."""
         made = self.database.tables[name]
+        self.ready(made)
         for reference in made.plan.references:
             self.assigner.assign(made, reference)
         # Persons follow from columns that are settled with this, before batches are made beside each other.
@@ -286,26 +289,46 @@ class _Making:
         columns = tuple(column.name for column in made.plan.columns if column.producer != "generated")
         return TableRows(made.plan.table, len(made), columns, self._batches(made, columns))
 
-    def _settle(self, made: MadeTable) -> None:
-        """Settles columns that others point to, and those of unique rules that must be looked after."""
+    def ready(self, made: MadeTable) -> None:
+        """Settles what is pointed to, as far as that goes without references to rows that are not settled.
+
+        What is pointed to may not change any more once something points to it.
+        """
+        if made.plan.id in self.readied or not self._pointed(made.plan.id):
+            return
+        self.readied.add(made.plan.id)
+        late = [found for found in made.plan.references if found.deferred or found.key.is_self]
+        for reference in made.plan.references:
+            if reference not in late:
+                self.assigner.assign(made, reference)
+        self._settle(made, frozenset(name for found in late for name in found.free))
+
+    def _settle(self, made: MadeTable, pending: frozenset[str] = frozenset()) -> None:
+        """Settles columns that others point to, and those of unique rules that must be looked after.
+
+        Args:
+            made: the table.
+            pending: columns that are not filled yet; rules that read them are left for later.
+        """
         table = made.plan
         for name in self._pointed(table.id):
-            if name not in made.fitted.keys:
+            if name not in made.fitted.keys and name not in pending:
                 self.database.column(table.id, name)
         for column in (*table.by("counter"), *table.by("period_end")):
-            self.database.column(table.id, column.name)
+            if not pending & set(column.map.within):
+                self.database.column(table.id, column.name)
         if len(made) == 0 or table.role == "lookup":
             return
-        loose = self._loose_uniques(made)
+        loose = [unique for unique in self._loose_uniques(made) if not pending & set(_read_by(table.table, unique))]
         settled = {name for name in made.columns if self._is_changeable(made, name)}
-        self._keep_checks(made, settled.union(*(unique.columns for unique in loose)), 0)
+        self._keep_checks(made, settled.union(*(unique.columns for unique in loose)), 0, pending)
         # What keeps one rule may break another, so they take turns.
         for turn in range(_TURNS):
             changed = {unique.name: self._keep_unique(made, unique, turn) for unique in loose}
             changed |= {found.name: self._keep_exclusion(made, found) for found in table.table.exclusions}
             if not any(changed.values()):
                 return
-            self._keep_checks(made, {name for names in changed.values() for name in names}, turn + 1)
+            self._keep_checks(made, {name for names in changed.values() for name in names}, turn + 1, pending)
         broken = next(name for name, names in changed.items() if names)
         raise UnsatisfiableError(
             f"rule {table.id}.{quote_name(broken)} cannot be kept together with the table's checks: plan fewer"
@@ -359,13 +382,19 @@ class _Making:
         made.columns |= changed
         return tuple(changed)
 
-    def _keep_checks(self, made: MadeTable, settled: set[str], turn: int) -> None:
+    def _keep_checks(self, made: MadeTable, settled: set[str], turn: int, pending: frozenset[str]) -> None:
         """Keeps, for all rows at once, checks that read what must be known of all: settled columns and references."""
         table = made.plan
-        free = {reference.key.id: reference for reference in table.references if self._may_move(made, reference)}
+        free = {
+            reference.key.id: reference
+            for reference in table.references
+            if reference.key.id in made.parents and self._may_move(made, reference)
+        }
         touched = settled | {column for reference in free.values() for column in reference.free}
         changeable = {name for name in table.table.by_name if self._is_changeable(made, name)}
-        checks = _reaching(table, touched, changeable)
+        checks = [
+            check for check in _reaching(table, touched, changeable) if not pending & set(reads_of(check, table.table))
+        ]
         names = {name for check in checks for name in reads_of(check, table.table)}
         if not checks:
             return
@@ -395,7 +424,16 @@ class _Making:
     def _is_changeable(self, made: MadeTable, name: str) -> bool:
         column = next(found for found in made.plan.columns if found.name == name)
         ordered = name == made.plan.order and made.fitted.sequence is not None
-        return column.producer == "kind" and not ordered and made.plan.role != "lookup"
+        fixed = ordered or self._is_pointed_at(made, name)
+        return column.producer == "kind" and not fixed and made.plan.role != "lookup"
+
+    def _is_pointed_at(self, made: MadeTable, name: str) -> bool:
+        """True for a column whose values rows have taken over already."""
+        tables = self.database.tables
+        return any(
+            name in key.parent_columns and key.child in tables and key.id in tables[key.child].parents
+            for key in self.replica.plan.children(made.plan.id)
+        )
 
     def _batches(self, made: MadeTable, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
         n = len(made)

@@ -55,6 +55,9 @@ class Assigner:
         if key.id in made.fitted.copied:
             made.parents[key.id] = _copied(made.fitted.copied[key.id], n, len(parent), is_self=key.is_self)
             return
+        self.database.ready(parent)
+        if key.id in made.parents:
+            return
         made.parents[key.id] = np.full(n, NULL)
         code = made.fitted.references.get(key.id)
         if code is None or n == 0 or len(parent) == 0:

@@ -64,6 +64,10 @@ def _assign_nothing(made: MadeTable, reference: ReferencePlan) -> None:
     made.parents[reference.key.id] = np.full(len(made), NULL)
 
 
+def _nothing(made: MadeTable) -> None:
+    """Stands in until there is something that settles rows."""
+
+
 class MadeDatabase:
     """All tables on their way, and how their columns follow from each other.
 
@@ -77,6 +81,7 @@ class MadeDatabase:
         self.seed = seed
         self.tables: dict[str, MadeTable] = {}
         self.assign: Callable[[MadeTable, ReferencePlan], None] = _assign_nothing
+        self.ready: Callable[[MadeTable], None] = _nothing
         self._people: dict[str, tuple[npt.NDArray[np.int8], npt.NDArray[np.int16], tuple[str, ...]]] = {}
 
     def parent_values(self, table: str, name: str, rows: Ints) -> pa.Array:
