@@ -320,12 +320,13 @@ class _Making:
         if len(made) == 0 or table.role == "lookup":
             return
         loose = [unique for unique in self._loose_uniques(made) if not pending & set(_read_by(table.table, unique))]
+        excluding = [found for found in table.table.exclusions if not pending & set(found.columns)]
         settled = {name for name in made.columns if self._is_changeable(made, name)}
         self._keep_checks(made, settled.union(*(unique.columns for unique in loose)), 0, pending)
         # What keeps one rule may break another, so they take turns.
         for turn in range(_TURNS):
             changed = {unique.name: self._keep_unique(made, unique, turn) for unique in loose}
-            changed |= {found.name: self._keep_exclusion(made, found) for found in table.table.exclusions}
+            changed |= {found.name: self._keep_exclusion(made, found) for found in excluding}
             if not any(changed.values()):
                 return
             self._keep_checks(made, {name for names in changed.values() for name in names}, turn + 1, pending)
