@@ -44,7 +44,7 @@ from replica.relations.gaps import GapCode
 from replica.relations.keys import KeyMaker
 from replica.relations.layout import Block, Layout
 from replica.relations.sequences import SequenceCode
-from replica.schema import graph, model, schema_map
+from replica.schema import graph, model, rules, schema_map
 from replica.state import Arrays, pack, unpack
 
 FORMAT = "replica-artifact"
@@ -69,7 +69,7 @@ _UNREADABLE = (
 def _classes() -> dict[str, type]:
     """Every class that a file may hold. What is not listed here is never made."""
     listed = [
-        *(found for module in (fitted, decisions, model, graph, schema_map) for found in vars(module).values()),
+        *(found for module in (fitted, decisions, model, graph, schema_map, rules) for found in vars(module).values()),
         *KINDS.values(),
         *GENERATORS.values(),
         *(PersonalKind, QuantileCode, Span, Pattern, JsonNode),

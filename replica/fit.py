@@ -21,6 +21,7 @@ from replica.generators import generator_named
 from replica.generators.base import Encoded, FitOptions, TableGenerator
 from replica.learning.conditioning import context_spec, observe, source_context
 from replica.learning.encoding import EncodedTable, encode_tables, is_copied, is_same_person, references_apart
+from replica.learning.lookups import learn_lookups
 from replica.learning.source_rows import SourceTable, read_source
 from replica.planning.decisions import Plan, TablePlan
 from replica.progress import Progress, Report, ignore
@@ -256,6 +257,7 @@ def _fitted(
         same_person=same_person,
         copied=copied,
         generator=model,
+        lookups=learn_lookups(source, plan.min_holders),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from replica.databases.base import Ddl, Repeats
 from replica.generators.base import TableGenerator
@@ -101,6 +102,18 @@ class PeriodEnd:
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """What follows from the values of a column: texts of both, pair by pair; None for null."""
+
+    by: tuple[str, ...]
+    values: tuple[str | None, ...]
+
+    def array(self) -> pa.Array:
+        """Returns what follows, as text."""
+        return pa.array(self.values, pa.string())
+
+
+@dataclass(frozen=True)
 class FittedTable:
     """A table that has been learned.
 
@@ -123,6 +136,7 @@ class FittedTable:
         same_person: True where personal data are those of the person that the row belongs to.
         copied: for references from kept rows to kept rows, the number of the row pointed to, by reference; -1 for null.
         generator: the fitted model; None where there is nothing to draw.
+        lookups: what follows from what by rules of the table, by the column that follows.
     """
 
     rows: int
@@ -142,6 +156,7 @@ class FittedTable:
     same_person: bool
     copied: Mapping[str, npt.NDArray[np.int64]]
     generator: TableGenerator | None
+    lookups: Mapping[str, Lookup] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

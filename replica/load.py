@@ -52,11 +52,13 @@ class LoadReport:
         tables: the tables, in the order in which they were loaded.
         steps: the steps, in their order.
         way: how the target was published.
+        notes: what a user should know of the rows, a line each.
     """
 
     tables: tuple[TableLoad, ...]
     steps: tuple[StepTime, ...]
     way: str
+    notes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -113,7 +115,8 @@ def load(
             staging.execute(ddl.pre_data)
         with clock.step("rows"):
             watch = _Watch(report, sum(planned_rows(replica, settings).values()))
-            tables = list(_load_tables(staging, make(staging.evaluate), watch))
+            notes: list[str] = []
+            tables = list(_load_tables(staging, make(staging.evaluate), watch, notes))
         for name, repeats in replica.repeats.items():
             with clock.step(f"repeated rows of {name}"):
                 staging.repeat_rows(replica.plan.schema.by_id[name], repeats)
@@ -135,7 +138,7 @@ def load(
         with clock.step("publish"):
             staging.publish()
         way = staging.way
-    return LoadReport(tuple(tables), tuple(clock.steps), way)
+    return LoadReport(tuple(tables), tuple(clock.steps), way, tuple(notes))
 
 
 class _Watch:
@@ -154,12 +157,13 @@ class _Watch:
             self._report(Progress("rows", rows.table.id, self._done, self._total, "rows"))
 
 
-def _load_tables(staging: Staging, tables: Iterable[TableRows], watch: _Watch) -> Iterator[TableLoad]:
+def _load_tables(staging: Staging, tables: Iterable[TableRows], watch: _Watch, notes: list[str]) -> Iterator[TableLoad]:
     """Loads table after table; the making of rows happens in between, and counts as a table's time."""
     start = time.monotonic()
     for rows in tables:
         written = staging.copy(rows.table, rows.columns, watch.counted(rows)) if rows.total else 0
         end = time.monotonic()
+        notes += rows.notes
         yield TableLoad(rows.table.id, written, end - start)
         start = end
 

@@ -213,7 +213,14 @@ def _plan(source: _Source, settings: Settings, report: Report) -> Planned:
         schema_map: SchemaMap = read_map(settings.map_path)
         check_drift(source.schema, schema_map, str(settings.map_path))
         return Planned(_noted(plan(source.schema, schema_map, settings), source))
-    drafted = draft_map(source.snapshot, source.schema, report)
+    drafted = draft_map(
+        source.snapshot,
+        source.schema,
+        report,
+        # Rules of rows that were imagined say nothing.
+        rules=settings.rules and not settings.schema_only,
+        min_holders=settings.min_holders,
+    )
     return Planned(_noted(plan(source.schema, drafted.schema_map, settings), source), drafted)
 
 

@@ -21,6 +21,7 @@ from replica.planning.references import (
     table_order,
     without_constants,
 )
+from replica.planning.rules import plan_rules
 from replica.planning.scope import check_rows, check_tables, require_columns, skipped_tables, with_references
 from replica.schema.model import Schema, Table
 from replica.schema.schema_map import SchemaMap
@@ -56,6 +57,8 @@ def plan(schema: Schema, schema_map: SchemaMap, settings: Settings) -> Plan:
         for layer in order.generations
         for name in layer
     )
+    if settings.rules:
+        tables = plan_rules(tables, schema, schema_map, notes)
     return Plan(schema, schema_map, tables, skipped, order, settings.min_holders, tuple(notes))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from replica.kinds.base import Codes
 from replica.kinds.datetime import order_numbers
 from replica.making.assigning import Assigner
 from replica.making.drawing import CHUNK_ROWS, Drawing, Skeleton, draw
+from replica.making.keeping import Ruler, aggregated, bounded_by
 from replica.making.keys import settle_keys
 from replica.making.made import MadeDatabase, MadeTable
 from replica.making.room import room_under
@@ -51,12 +52,14 @@ class TableRows:
         total: how many rows there are.
         columns: the columns that the batches hold; a row has no value for the others.
         batches: the rows; made while they are taken.
+        notes: what a user should know of them, a line each; complete once all batches have been taken.
     """
 
     table: Table
     total: int
     columns: tuple[str, ...]
     batches: Iterator[pa.RecordBatch]
+    notes: list[str] = field(default_factory=list)
 
 
 def sample(replica: FittedReplica, settings: Settings, evaluate: Evaluate | None = None) -> Iterator[TableRows]:
@@ -141,8 +144,13 @@ class _Making:
         self.seed = settings.seed
         self.database = MadeDatabase(replica, settings.seed)
         self.assigner = Assigner(self.database, evaluate)
+        self.ruler = Ruler(self.database, settings.seed)
         self.database.ready = self.ready
-        self.readied: set[str] = set()
+        self.plans = replica.plan.by_id
+        self.drawn: set[str] = set()
+        self.pointable: set[str] = set()
+        self.settled: set[str] = set()
+        self.own_settled: set[str] = set()
         self.counts = planned_rows(replica, settings)
         self.seen_by = _seen_by(replica.plan)
         self.done: set[str] = set()
@@ -164,6 +172,7 @@ class _Making:
             values=np.zeros(n if fitted.sequence else 0, np.int64),
         )
         self.database.tables[table.id] = made
+        self.drawn.add(table.id)
         if table.owner is not None:
             made.parents[table.owner.id] = skeleton.owner
         for name, maker in fitted.keys.items():
@@ -260,6 +269,7 @@ class _Making:
         sequence = made.fitted.sequence
         if sequence is not None:
             made.values[:] = sequence.drawn_together(made.values, made.skeleton.family)
+            self.ruler.move_families(made)
 
     def _observe(self, made: MadeTable, name: str) -> None:
         """Puts in what is known of the rows that a reference was assigned to."""
@@ -273,30 +283,63 @@ class _Making:
     # Finishing tables
 
     def can_finish(self, name: str) -> bool:
-        """True when every table that this one points to has been drawn."""
-        plan = self.database.tables[name].plan
-        return all(reference.key.parent in self.database.tables for reference in plan.references)
+        """True when every table that this one points to has been drawn, and likewise for those its rules look at."""
+        looked_at, left = {name}, [name]
+        while left:
+            at = left.pop()
+            plan = self.plans[at]
+            if at not in self.drawn or not {found.key.parent for found in plan.references} <= self.drawn:
+                return False
+            more = {*aggregated(plan), *bounded_by(plan)} - looked_at
+            looked_at |= more
+            left += more
+        return True
 
     def finish(self, name: str) -> TableRows:
         """Assigns what is left, settles what must be known of all rows, and hands the rows out."""
         made = self.database.tables[name]
+        self._settle_all(made)
+        columns = tuple(column.name for column in made.plan.columns if column.producer != "generated")
+        notes: list[str] = []
+        return TableRows(made.plan.table, len(made), columns, self._batches(made, columns, notes), notes)
+
+    def _settle_all(self, made: MadeTable) -> None:
+        """Settles all that must be known before batches are made; what follows from other tables' rows comes last."""
+        if made.plan.id in self.settled:
+            return
+        self.settled.add(made.plan.id)
+        self._settle_own(made)
+        for name in aggregated(made.plan):
+            self._settle_all(self.database.tables[name])
+        self.ruler.add_up(made)
+        computed = self.ruler.aggregates(made.plan)
+        if computed and len(made):
+            self._keep_checks(made, computed, _TURNS + 1, frozenset())
+            made.columns |= self.ruler.restored(made, made.columns, None, self._judge(made.plan))
+
+    def _settle_own(self, made: MadeTable) -> None:
+        """Assigns and settles what does not follow from rows that point here."""
+        if made.plan.id in self.own_settled:
+            return
+        self.own_settled.add(made.plan.id)
+        for name in bounded_by(made.plan):
+            self._settle_own(self.database.tables[name])
         self.ready(made)
         for reference in made.plan.references:
             self.assigner.assign(made, reference)
         # Persons follow from columns that are settled with this, before batches are made beside each other.
         self.database.people(made, slice(0, 0))
+        self.ruler.settle(made)
         self._settle(made)
-        columns = tuple(column.name for column in made.plan.columns if column.producer != "generated")
-        return TableRows(made.plan.table, len(made), columns, self._batches(made, columns))
 
     def ready(self, made: MadeTable) -> None:
         """Settles what is pointed to, as far as that goes without references to rows that are not settled.
 
         What is pointed to may not change any more once something points to it.
         """
-        if made.plan.id in self.readied or not self._pointed(made.plan.id):
+        if made.plan.id in self.pointable or not self._pointed(made.plan.id):
             return
-        self.readied.add(made.plan.id)
+        self.pointable.add(made.plan.id)
         late = [found for found in made.plan.references if found.deferred or found.key.is_self]
         for reference in made.plan.references:
             if reference not in late:
@@ -328,13 +371,16 @@ class _Making:
             changed = {unique.name: self._keep_unique(made, unique, turn) for unique in loose}
             changed |= {found.name: self._keep_exclusion(made, found) for found in excluding}
             if not any(changed.values()):
-                return
+                break
             self._keep_checks(made, {name for names in changed.values() for name in names}, turn + 1, pending)
-        broken = next(name for name, names in changed.items() if names)
-        raise UnsatisfiableError(
-            f"rule {table.id}.{quote_name(broken)} cannot be kept together with the table's checks: plan fewer"
-            " rows, or let the schema map choose a kind with more values"
-        )
+        else:
+            broken = next(name for name, names in changed.items() if names)
+            raise UnsatisfiableError(
+                f"rule {table.id}.{quote_name(broken)} cannot be kept together with the table's checks: plan fewer"
+                " rows, or let the schema map choose a kind with more values"
+            )
+        if table.rules and not pending:
+            made.columns |= self.ruler.restored(made, made.columns, None, self._judge(table))
 
     def _loose_uniques(self, made: MadeTable) -> list[Unique]:
         """Returns the unique rules that nothing keeps so far."""
@@ -393,23 +439,43 @@ class _Making:
         }
         touched = settled | {column for reference in free.values() for column in reference.free}
         changeable = {name for name in table.table.by_name if self._is_changeable(made, name)}
+        later = pending | (self.ruler.aggregates(table) - set(made.columns))
         checks = [
-            check for check in _reaching(table, touched, changeable) if not pending & set(reads_of(check, table.table))
+            check for check in _reaching(table, touched, changeable) if not later & {*reads_of(check, table.table)}
         ]
         names = {name for check in checks for name in reads_of(check, table.table)}
         if not checks:
             return
+        units = self.ruler.units(made, sorted(changeable), names)
+        names = names.union(*units.values())
         columns = {name: self.database.column(table.id, name) for name in sorted(names)}
         columns |= {f"@{name}": pa.array(made.parents[name]) for name in free}
-        units: dict[str, tuple[str, ...]] = {name: (name,) for name in names & changeable}
         units |= {name: (f"@{name}", *reference.free) for name, reference in free.items()}
-        kept = keep_checks(Duty(self._judge(table), checks, units), columns, self.rng("checks", table.id, "all", turn))
+        duty = Duty(self._judge(table), checks, units)
+        kept = self._mended(made, duty, columns, None, self.rng("checks", table.id, "all", turn))
         for name in free:
             made.parents[name] = np.array(kept[f"@{name}"], dtype=np.int64)
         made.columns |= {name: kept[name] for name in names}
 
     def _judge(self, table: TablePlan) -> Judge:
         return Judge(table.table, self.evaluate)
+
+    def _mended(
+        self,
+        made: MadeTable,
+        duty: Duty,
+        columns: dict[str, pa.Array],
+        rows: slice | None,
+        rng: np.random.Generator,
+    ) -> dict[str, pa.Array]:
+        """Keeps checks; where a rule is in the way of one, without the rule."""
+        try:
+            return keep_checks(duty, columns, rng)
+        except UnsatisfiableError:
+            if not made.plan.rules:
+                raise
+            alone = {name: unit if unit[0].startswith("@") else (name,) for name, unit in duty.units.items()}
+            return keep_checks(replace(duty, units=alone), self.ruler.unruled(made, columns, rows), rng)
 
     def _may_move(self, made: MadeTable, reference: ReferencePlan) -> bool:
         """True where rows may point to another row of the same table without breaking anything else."""
@@ -436,7 +502,11 @@ class _Making:
             for key in self.replica.plan.children(made.plan.id)
         )
 
-    def _batches(self, made: MadeTable, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+    def _batches(self, made: MadeTable, columns: tuple[str, ...], notes: list[str]) -> Iterator[pa.RecordBatch]:
+        yield from self._made_batches(made, columns)
+        notes += self.ruler.notes(made.plan.id)
+
+    def _made_batches(self, made: MadeTable, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
         n = len(made)
         starts = list(range(0, n, CHUNK_ROWS))
         if self.settings.processes < 2 or len(starts) < 2:
@@ -461,8 +531,9 @@ class _Making:
         arrays = {name: self._values(made, name, rows) for name in columns}
         if table.role != "lookup":
             free = [name for name in columns if name not in made.columns and self._is_changeable(made, name)]
-            duty = Duty(self._judge(table), table.checks, {name: (name,) for name in free})
-            arrays = keep_checks(duty, arrays, self.rng("checks", table.id, rows.start))
+            duty = Duty(self._judge(table), table.checks, self.ruler.units(made, free, free))
+            arrays = self._mended(made, duty, arrays, rows, self.rng("checks", table.id, rows.start))
+            arrays = self.ruler.restored(made, arrays, rows, self._judge(table)) if table.rules else arrays
         if not arrays:
             # Rows without a column are still rows.
             return pa.RecordBatch.from_arrays([pa.nulls(rows.stop - rows.start)], names=[""])
@@ -494,6 +565,8 @@ def _seen_by(plan: Plan) -> dict[str, set[str]]:
         while at.owner is not None:
             seers[at.owner.parent].add(table.id)
             at = plan.by_id[at.owner.parent]
+        for name in (*aggregated(table), *bounded_by(table)):
+            seers[name].add(table.id)
     return seers
 
 

@@ -34,6 +34,7 @@ class Settings:
         effort: 1.0 for the usual number of passes over the rows; less for a quicker, rougher fit.
         map_path: the schema map; None to draft one in memory.
         replace: replace a target that is not empty.
+        rules: keep the rules that the schema map holds, and look for rules where there is no map.
     """
 
     seed: int = 0
@@ -51,6 +52,7 @@ class Settings:
     effort: float = 1.0
     map_path: Path | None = None
     replace: bool = False
+    rules: bool = True
 
     def __post_init__(self) -> None:
         """Checks single values; whether they fit a schema is for the plan to say.

@@ -157,8 +157,9 @@ def test_every_guess_of_a_draft_says_why_beside_it(draft: Draft) -> None:
     assert lines[0].startswith("# Schema map")
     for (name, column), why in draft.comments.items():
         within = lines[lines.index(f"  {name}:") + 1 :]
-        key = "role" if column is None else column
-        assert next(line for line in within if line.strip().startswith(f"{key}: ")).endswith(f"  # {why}")
+        rule = column.removeprefix("rule ") if column else None
+        start = "role: " if column is None else f"{column}: " if rule == column else f"- {rule}"
+        assert next(line for line in within if line.strip().startswith(start)).endswith(f"  # {why}")
 
 
 def test_a_comment_may_hold_any_character() -> None:

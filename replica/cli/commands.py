@@ -247,6 +247,8 @@ def _show_load(loaded: replica.LoadReport, as_json: bool) -> None:
         show.print_json(loaded)
     else:
         show.output().print(show.load_table(loaded))
+    for note in loaded.notes:
+        _messages().print(f"note: {note}", markup=False, soft_wrap=True)
 
 
 def _write(path: Path, text: str) -> None:

@@ -109,6 +109,16 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
         _DEFAULTS.fit_rows,
         _option("fit-rows", help="Most rows of a table to learn from; beyond it, whole families are sampled."),
     ),
+    "rules": (
+        bool,
+        _DEFAULTS.rules,
+        typer.Option(
+            "--rules/--no-rules",
+            envvar="REPLICA_RULES",
+            show_envvar=False,
+            help="Keep rules that rows follow although the schema does not declare them.",
+        ),
+    ),
     "replace": (
         bool,
         False,
@@ -116,7 +126,16 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
     ),
 }
 
-PLANNING: Final = ("map_path", "schema_only", "rows_per_table", "include", "exclude", "generator", "min_holders")
+PLANNING: Final = (
+    "map_path",
+    "schema_only",
+    "rows_per_table",
+    "include",
+    "exclude",
+    "generator",
+    "min_holders",
+    "rules",
+)
 LEARNING: Final = (*PLANNING, "seed", "workers", "max_minutes", "effort", "fit_rows")
 WRITING: Final = ("replace", "seed", "workers", "scale", "rows")
 RUNNING: Final = tuple(dict.fromkeys((*WRITING, *LEARNING)))

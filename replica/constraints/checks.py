@@ -113,6 +113,12 @@ def texts_of(expression: str, columns: Columns, n: int) -> pa.Array:
     return pa.array(found.data.astype(object), mask=found.null)
 
 
+def numbers_of(expression: str, columns: Columns, n: int) -> tuple[npt.NDArray[np.float64], Mask]:
+    """Evaluates an expression that gives numbers; returns them, and where they are null."""
+    found = _as_number(_evaluate(parse(expression), columns, n))
+    return found.data, found.null
+
+
 def _evaluate(node: exp.Expr, columns: Columns, n: int) -> _Value:
     handler = _HANDLERS.get(type(node))
     if handler is None:

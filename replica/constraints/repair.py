@@ -83,7 +83,7 @@ def _units_of(duty: Duty, checks: Sequence[Check]) -> list[str]:
 
 def _mend(duty: Duty, checks: list[Check], columns: Columns, rng: np.random.Generator) -> Columns:
     """Gives rows that break a check the values that a row has which keeps all of them."""
-    broken = _broken(duty.judge, checks, columns)
+    broken = broken_rows(duty.judge, checks, columns)
     if not broken.any():
         return columns
     names = [name for unit in _units_of(duty, checks) for name in duty.units[unit] if name in columns]
@@ -94,17 +94,17 @@ def _mend(duty: Duty, checks: list[Check], columns: Columns, rng: np.random.Gene
             if not len(bad):
                 return columns
             columns = _take(columns, names, bad, rng.choice(good, len(bad)))
-            broken = _broken(duty.judge, checks, columns)
+            broken = broken_rows(duty.judge, checks, columns)
         # Where other columns have a say, most donors do not fit: the last rows look for one that does.
         for row in np.flatnonzero(broken)[:_SEARCHED].tolist():
             donor = _fitting_donor(duty, checks, columns, names, row, rng.permutation(good)[:_DONORS])
             if donor is not None:
                 columns = _take(columns, names, np.array([row]), np.array([donor]))
-        broken = _broken(duty.judge, checks, columns)
+        broken = broken_rows(duty.judge, checks, columns)
     columns = _search(duty, checks, columns, np.flatnonzero(broken), rng)
     # What the source itself never proved may stay broken.
     proved = [check for check in checks if check.validated]
-    if broken.any() and proved and _broken(duty.judge, proved, columns).any():
+    if broken.any() and proved and broken_rows(duty.judge, proved, columns).any():
         raise _unsatisfiable(duty, proved, columns)
     return columns
 
@@ -123,7 +123,7 @@ def _search(duty: Duty, checks: list[Check], columns: Columns, bad: Ints, rng: n
         for name, pool in pools.items():
             chosen = pool.take(pa.array(rng.integers(0, len(pool), len(bad))))
             trial[name] = pc.if_else(pa.array(rng.random(len(bad)) < 0.5), chosen, trial[name])
-        fits = ~_broken(duty.judge, checks, trial)
+        fits = ~broken_rows(duty.judge, checks, trial)
         for name in names:
             columns = {**columns, name: put(columns[name], bad[fits], trial[name].filter(pa.array(fits)))}
         left -= len(bad)
@@ -141,12 +141,12 @@ def _fitting_donor(
     """The first donor whose values, put into a row, keep all checks."""
     own = pa.array(np.full(len(donors), row))
     trial = {name: values.take(pa.array(donors) if name in names else own) for name, values in columns.items()}
-    fitting = np.flatnonzero(~_broken(duty.judge, checks, trial))
+    fitting = np.flatnonzero(~broken_rows(duty.judge, checks, trial))
     return int(donors[fitting[0]]) if len(fitting) else None
 
 
-def _broken(judge: Judge, checks: Sequence[Check], columns: Columns) -> Mask:
-    """Which rows break one of the checks; what nobody can evaluate now is proved when they are loaded."""
+def broken_rows(judge: Judge, checks: Sequence[Check], columns: Columns) -> Mask:
+    """Returns which rows break one of the checks; what nobody can evaluate now is proved when they are loaded."""
     broken = np.zeros(len(next(iter(columns.values()))), dtype=bool)
     for check in checks:
         broken |= judge.broken(check.expression, columns)
@@ -155,8 +155,8 @@ def _broken(judge: Judge, checks: Sequence[Check], columns: Columns) -> Mask:
 
 def _unsatisfiable(duty: Duty, checks: Sequence[Check], columns: Columns) -> UnsatisfiableError:
     """Names the check that most rows break."""
-    check = max(checks, key=lambda check: int(_broken(duty.judge, [check], columns).sum()))
-    share = float(_broken(duty.judge, [check], columns).mean())
+    check = max(checks, key=lambda check: int(broken_rows(duty.judge, [check], columns).sum()))
+    share = float(broken_rows(duty.judge, [check], columns).mean())
     return UnsatisfiableError(
         f"check {duty.table.id}.{quote_name(check.name)} ({check.expression}) cannot be kept: {share:.1%} of the rows"
         " break it; let the schema map choose other kinds for its columns"

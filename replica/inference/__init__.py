@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from replica.databases.base import Snapshot
 from replica.inference.columns import TableGuess, guess_column, guess_locale_column, is_structural
 from replica.inference.ordering import Ordering, guess_ordering
 from replica.inference.personal import STRONG
 from replica.inference.roles import Roles, guess_roles
+from replica.inference.rules import Found, discover_rules
 from replica.inference.sampling import TableSample, sample_table
 from replica.inference.searching import with_search_vectors
 from replica.kinds.personal import IDENTIFYING, guess_locale
 from replica.progress import Progress, Report, ignore
 from replica.schema.model import Schema, Table
-from replica.schema.schema_map import ColumnMap, Comments, SchemaMap, TableMap
+from replica.schema.schema_map import ColumnMap, Comments, SchemaMap, TableMap, rule_key
 
 _NAMES = frozenset({"first_name", "last_name"})
 
@@ -34,13 +36,17 @@ class Draft:
     personal: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def draft_map(snapshot: Snapshot, schema: Schema, report: Report = ignore) -> Draft:
+def draft_map(
+    snapshot: Snapshot, schema: Schema, report: Report = ignore, *, rules: bool = True, min_holders: int = 10
+) -> Draft:
     """Drafts a map of a source from its schema and some rows of every table.
 
     Args:
         snapshot: a view of the source.
         schema: what it declares.
         report: told of every table that is looked at.
+        rules: whether to look for rules that the rows keep although the schema does not declare them.
+        min_holders: least number of persons behind a value that a rule may name.
 
     Raises:
         PrivilegeError: a table may not be read.
@@ -63,6 +69,10 @@ def draft_map(snapshot: Snapshot, schema: Schema, report: Report = ignore) -> Dr
                 if found.kind in _NAMES:
                     names += samples[table.id].texts(column)[:500]
     locale = guess_locale(names) if names else "en_US"
+    if rules:
+        discovered = discover_rules(snapshot, schema, tables, samples, min_holders, report)
+        tables = _with_rules(tables, discovered)
+        comments |= {rule_key(one.table, one.rule): one.comment for one in discovered}
     personal = {
         name: tuple(column for column, found in table.columns.items() if is_personal(found.kind))
         for name, table in tables.items()
@@ -70,6 +80,11 @@ def draft_map(snapshot: Snapshot, schema: Schema, report: Report = ignore) -> Dr
     return Draft(
         SchemaMap(locale=locale, tables=tables), comments, {name: found for name, found in personal.items() if found}
     )
+
+
+def _with_rules(tables: Mapping[str, TableMap], found: list[Found]) -> dict[str, TableMap]:
+    by_table = {name: tuple(one.rule for one in found if one.table == name) for name in tables}
+    return {name: replace(table, rules=by_table[name]) for name, table in tables.items()}
 
 
 def has_own_rows(table: Table) -> bool:

@@ -80,6 +80,7 @@ class MadeDatabase:
         self.replica = replica
         self.seed = seed
         self.tables: dict[str, MadeTable] = {}
+        self.rule: Callable[[MadeTable, str, slice], pa.Array] = self.raw
         self.assign: Callable[[MadeTable, ReferencePlan], None] = _assign_nothing
         self.ready: Callable[[MadeTable], None] = _nothing
         self._people: dict[str, tuple[npt.NDArray[np.int8], npt.NDArray[np.int16], tuple[str, ...]]] = {}
@@ -107,6 +108,10 @@ class MadeDatabase:
         made = self.tables[table]
         if name in made.columns:
             return made.columns[name].slice(rows.start, rows.stop - rows.start)
+        return self.rule(made, name, rows)
+
+    def raw(self, made: MadeTable, name: str, rows: slice) -> pa.Array:
+        """Returns a column for a stretch of rows as its producer makes it, whatever rules say of it."""
         column = next(found for found in made.plan.columns if found.name == name)
         producers = {
             "reference": self._reference_chunk,

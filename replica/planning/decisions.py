@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from replica.schema.graph import Order
 from replica.schema.model import Check, Column, ForeignKey, Schema, Table, Unique, quote_name
+from replica.schema.rules import Rule
 from replica.schema.schema_map import ColumnMap, Role, SchemaMap
 
 Producer = Literal["kind", "key", "reference", "generated", "counter", "period_end", "derived"]
@@ -76,6 +77,14 @@ class UniquePlan:
 
 
 @dataclass(frozen=True)
+class RulePlan:
+    """A rule that is kept, and the column that is changed for it."""
+
+    rule: Rule
+    column: str
+
+
+@dataclass(frozen=True)
 class TablePlan:
     """Everything decided about a table.
 
@@ -93,6 +102,8 @@ class TablePlan:
         locale: the column from which names and addresses take their language.
         sex: the column that says a person's sex.
         rows: rows of the source as the server estimates; the exact number is counted when learning.
+        rules: rules that its rows keep although the schema does not declare them; of one column in the order in which
+            they apply.
     """
 
     table: Table
@@ -107,6 +118,7 @@ class TablePlan:
     locale: str | None
     sex: str | None
     rows: int
+    rules: tuple[RulePlan, ...] = ()
 
     @property
     def id(self) -> str:

@@ -22,6 +22,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
 from replica.errors import SchemaMapError
+from replica.schema.rules import AnyRule, Rule
 
 Triggers = Literal["skip", "fire", "statement"]
 Role = Literal["subject", "private", "public", "lookup", "skip"]
@@ -97,6 +98,7 @@ class TableMap:
         triggers: ``skip`` so that the table's triggers do not see the rows of a replica, ``fire`` so that they see each
             row come, ``statement`` so that they see each row updated once all are there.
         references: references that the schema does not declare.
+        rules: rules that the schema does not declare and the rows keep.
         columns: what makes each column's values.
     """
 
@@ -113,6 +115,7 @@ class TableMap:
     references: Annotated[
         tuple[ReferenceMap, ...], Field(description="References that the schema does not declare.")
     ] = ()
+    rules: Annotated[tuple[AnyRule, ...], Field(description="Rules that the rows keep, undeclared as they are.")] = ()
     columns: Annotated[Mapping[str, ColumnMap], Field(description="What makes each column's values.")] = Field(
         default_factory=dict
     )
@@ -201,6 +204,7 @@ def write_map(schema_map: SchemaMap, comments: Comments, previous: str | None = 
     known = page.document.get("tables") or {}
     for name in known:
         if name in schema_map.tables:
+            page.add_rules(name, schema_map.tables[name], comments)
             page.update_columns(name, schema_map.tables[name], comments)
     page.update(
         page.document,
@@ -293,6 +297,14 @@ class _Page:
         if added:
             self._edits.append((end, end, _indented([f"{key}:", *_indented(added, 2)], _column(parent))))
 
+    def add_rules(self, name: str, table: TableMap, comments: Comments) -> None:
+        """Adds rules to a table that says nothing of rules; a list that stands there, even an empty one, stays."""
+        node = self.document["tables"][name]
+        if not table.rules or "rules" in node:
+            return
+        at = node.lc.key("columns")[0] if "columns" in node.lc.data else self._end(self.document["tables"], name)
+        self._edits.append((at, at, _indented(_rule_lines(name, table, comments, is_new=True), _column(node))))
+
     def update_columns(self, name: str, table: TableMap, comments: Comments) -> None:
         """Brings a table's columns up to date: those it has, and their types."""
         tables = self.document["tables"]
@@ -355,12 +367,35 @@ def _table_lines(name: str, table: TableMap, comments: Comments, *, is_new: bool
             f"  - {_yaml({'columns': list(r.columns), 'parent': r.parent, 'parent_columns': list(r.parent_columns)})}"
             for r in table.references
         ]
+    lines += _rule_lines(name, table, comments, is_new=False)
     if table.columns:
         lines.append("columns:")
         lines += [
             "  " + _column_line(column, found, comments.get((name, column))) for column, found in table.columns.items()
         ]
     return [f"{_yaml(name)}:", *_indented(lines, 2)]
+
+
+def _rule_lines(name: str, table: TableMap, comments: Comments, *, is_new: bool) -> list[str]:
+    whys = [comments.get(rule_key(name, rule)) for rule in table.rules]
+    listed = [
+        f"  - {_rule_text(rule)}{_comment(_new(why) if is_new else why)}"
+        for rule, why in zip(table.rules, whys, strict=True)
+    ]
+    return ["rules:", *listed] if listed else []
+
+
+def rule_key(table: str, rule: Rule) -> tuple[str, str]:
+    """Returns under which key the comment on a rule of a table stands."""
+    return table, f"rule {_rule_text(rule)}"
+
+
+def _rule_text(rule: Rule) -> str:
+    """A rule on one line: its form first, whether it is kept last."""
+    values = {found.name: getattr(rule, found.name) for found in fields(rule)}
+    order = {"form": rule.form} | {name: value for name, value in values.items() if name != "keep"}
+    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in order.items()}
+    return _yaml({name: v for name, v in listed.items() if v not in (None, [], False)} | {"keep": rule.keep})
 
 
 def _column_line(name: str, column: ColumnMap, why: str | None) -> str:
@@ -385,6 +420,8 @@ def _yaml(value: Any) -> str:
         return "{" + ", ".join(f"{_yaml(key)}: {_yaml(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_yaml, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return _scalar(value) if isinstance(value, str) else str(value)
 
 

@@ -1,0 +1,182 @@
+"""Discovering rules: proposed on sampled rows of each table, proved on all, and drafted with the evidence."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from replica.constraints.checks import columns_of
+from replica.databases.base import Snapshot
+from replica.inference.sampling import TableSample
+from replica.progress import Progress, Report, ignore
+from replica.rules import RULES
+from replica.rules.base import Evidence, Looked
+from replica.schema.model import ForeignKey, Schema, column_list
+from replica.schema.rules import AfterParent, Arithmetic, Inequality, Rule
+from replica.schema.schema_map import TableMap
+from replica.seeds import stream
+
+PROVING_ROWS = 1_000_000
+"""Most rows of a table that rules are proved on; whole tables where they are smaller."""
+
+_UNREAD = frozenset({"credential", "bytes"})
+
+
+@dataclass(frozen=True)
+class Found:
+    """A rule of a table and what rows say of it."""
+
+    table: str
+    rule: Rule
+    evidence: Evidence
+    complete: bool
+
+    @property
+    def comment(self) -> str:
+        """The evidence in words."""
+        breaks = f"{self.evidence.breaks:,} break it: not kept" if self.evidence.breaks else "none breaks it"
+        where = "" if self.complete else ", of those that were read"
+        return f"{self.evidence.support:,} rows keep it, {breaks}{where}"
+
+
+def discover_rules(
+    snapshot: Snapshot,
+    schema: Schema,
+    tables: Mapping[str, TableMap],
+    samples: Mapping[str, TableSample],
+    min_holders: int,
+    report: Report = ignore,
+) -> list[Found]:
+    """Looks for rules that rows keep although the schema does not say so.
+
+    Args:
+        snapshot: a view of the source; what is proposed on samples is proved on up to ``PROVING_ROWS`` rows.
+        schema: what the source declares.
+        tables: what has been drafted so far.
+        samples: some rows of each table.
+        min_holders: least number of persons behind a value that a rule may name.
+        report: told of every table.
+
+    Returns:
+        The rules that hold on every row, and with ``keep: false`` those that nearly do.
+    """
+    keys = tuple(_keys(schema, tables))
+    looked = {
+        name: _looked(sample, tables[name], keys, tables, min_holders)
+        for name, sample in samples.items()
+        if tables[name].role != "skip" and len(sample)
+    }
+    proposed = [
+        (name, rule)
+        for name, here in looked.items()
+        if here.map.role != "lookup"
+        for kind in RULES.values()
+        for rule in kind.propose(here, looked, keys)
+    ]
+    read = _read_for_proof(snapshot, looked, proposed, report)
+    rng = stream(0, "rules")
+    found = []
+    for name, rule in proposed:
+        evidence = RULES[rule.form].test(rule, read[name], read, rng)
+        if evidence.holds or evidence.nearly:
+            kept = replace(rule, keep=evidence.holds)
+            found.append(Found(name, kept, evidence, read[name].complete))
+    return list(_without_echoes(found, looked))
+
+
+def _keys(schema: Schema, tables: Mapping[str, TableMap]) -> Iterator[ForeignKey]:
+    """All references, those that only the map knows among them."""
+    yield from schema.foreign_keys
+    for name, table in tables.items():
+        for found in table.references:
+            label = column_list(found.columns)
+            yield ForeignKey(label, name, found.columns, found.parent, found.parent_columns, declared=False)
+
+
+def _looked(
+    sample: TableSample,
+    table: TableMap,
+    keys: Iterable[ForeignKey],
+    tables: Mapping[str, TableMap],
+    min_holders: int,
+) -> Looked:
+    columns = {
+        name: sample.column(name)
+        for name, found in table.columns.items()
+        if found.kind not in _UNREAD and sample.table.by_name[name].type.family != "bytes"
+    }
+    own = [key for key in keys if key.child == sample.table.id]
+    to_persons = (key.columns for key in own if tables[key.parent].role == "subject")
+    holder = () if table.role == "subject" else next(to_persons, None)
+    return Looked(sample.table, table, columns, sample.complete, min_holders, holder)
+
+
+def _read_for_proof(
+    snapshot: Snapshot, looked: Mapping[str, Looked], proposed: Iterable[tuple[str, Rule]], report: Report
+) -> dict[str, Looked]:
+    """Reads, of tables that were only sampled, the columns that the proposed rules speak of."""
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for name, rule in proposed:
+        for table, columns in RULES[rule.form].reads(rule, looked[name].table).items():
+            wanted[table] |= columns
+            wanted[name] |= {column for key in looked[name].table.foreign_keys for column in key.columns
+                             if key.parent == table}  # fmt: skip
+            wanted[table] |= {column for key in looked[table].table.foreign_keys if key.parent == name
+                              for column in key.columns}  # fmt: skip
+            wanted[table] |= _pointed(looked, table)
+    read = dict(looked)
+    partial = [name for name in wanted if not looked[name].complete]
+    for number, name in enumerate(partial):
+        report(Progress("rules", name, number, len(partial), "tables"))
+        read[name] = _read_whole(snapshot, looked[name], wanted[name])
+    return read
+
+
+def _pointed(looked: Mapping[str, Looked], table: str) -> set[str]:
+    keys = (key for other in looked.values() for key in other.table.foreign_keys if key.parent == table)
+    return {column for key in keys for column in key.parent_columns}
+
+
+def _read_whole(snapshot: Snapshot, here: Looked, names: set[str]) -> Looked:
+    wanted = [name for name in here.columns if name in names | set(here.holder or ())]
+    large = here.table.row_estimate > PROVING_ROWS
+    data = snapshot.read(here.table, dict.fromkeys(wanted, "value"), limit=PROVING_ROWS)
+    columns: dict[str, pa.Array] = {name: data.column(name).combine_chunks() for name in wanted}
+    return replace(here, columns=columns, complete=not large and data.num_rows < 2 * PROVING_ROWS)
+
+
+def _without_echoes(found: list[Found], looked: Mapping[str, Looked]) -> Iterator[Found]:
+    """Leaves out what other rules, or the order in which moments are made, see to already."""
+    decided: set[tuple[str, str]] = set()
+    kept = {(one.table, one.rule) for one in found if one.rule.keep}
+    for one in found:
+        kind, rule = RULES[one.rule.form], one.rule
+        if kind.defines:
+            column = (one.table, kind.ruled(rule)[0])
+            if column in decided:
+                continue
+            if rule.keep:
+                decided.add(column)
+        if isinstance(rule, Inequality) and _is_part(one, found):
+            continue
+        if isinstance(rule, AfterParent):
+            # What starts after the parent's moment cannot end before it.
+            made = looked[one.table].map.columns[rule.column]
+            base = made.after or made.of
+            if base is not None and (one.table, replace(rule, column=base, keep=True)) in kept:
+                continue
+        yield one
+
+
+def _is_part(one: Found, found: list[Found]) -> bool:
+    """True for an inequality between a sum and one of its parts."""
+    assert isinstance(one.rule, Inequality)  # noqa: S101 - asked of inequalities only
+    columns = {one.rule.least, one.rule.most}
+    sums = (other.rule for other in found if other.table == one.table and other.rule.keep)
+    return any(
+        isinstance(rule, Arithmetic) and rule.column in columns and bool(columns & columns_of(rule.equals))
+        for rule in sums
+    )
