@@ -63,7 +63,9 @@ def parse(expression: str) -> exp.Expr:
         NotReadableError: the parser does not know the syntax.
     """
     try:
-        return sqlglot.parse_one(expression, read="postgres")
+        # In parentheses a column called "lock" is no command.
+        tree: exp.Expr = sqlglot.parse_one(f"({expression})", read="postgres")
+        return tree.this if isinstance(tree, exp.Paren) else tree
     except SqlglotError as error:
         raise NotReadableError(str(error)) from None
 

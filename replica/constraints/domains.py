@@ -82,6 +82,8 @@ def _without_null(tree: exp.Or) -> exp.Expr | None:
 def _narrowed(domain: Domain, part: exp.Expr, name: str) -> Domain:
     if _says_not_null(part, name):
         return replace(domain, not_null=True)
+    if (truth := _truth(part, name)) is not None:
+        return _with_values(domain, [truth])
     flipped: dict[type[exp.Expr], type[exp.Expr]] = {exp.LT: exp.GT, exp.GT: exp.LT, exp.LTE: exp.GTE, exp.GTE: exp.LTE}
     if isinstance(part, exp.LT | exp.GT | exp.LTE | exp.GTE | exp.EQ):
         left, right = _bare(part.this), _bare(part.expression)
@@ -104,6 +106,13 @@ def _narrowed(domain: Domain, part: exp.Expr, name: str) -> Domain:
         text = _literal(part.expression)
         return domain if text is None else replace(domain, patterns=(*domain.patterns, text))
     return domain
+
+
+def _truth(part: exp.Expr, name: str) -> str | None:
+    """The value of a column that stands alone as a condition, or negated."""
+    if _is_column(part, name):
+        return "true"
+    return "false" if isinstance(part, exp.Not) and _is_column(part.this, name) else None
 
 
 def _says_not_null(part: exp.Expr, name: str) -> bool:

@@ -223,7 +223,10 @@ def _of_ranges(values: pa.Array, table: Table, name: str) -> _Periods:
 def _bound(text: str, unit: _Unit | None) -> int:
     if unit is None:
         return int(np.floor(float(text)))
-    return int(np.datetime64(re.sub(r"([+-]\d\d(:?\d\d)?|Z)\Z", "", text.replace(" ", "T")), unit).astype(np.int64))
+    # Moments come in UTC; what follows the time of day says so.
+    day, _, time = text.replace(" ", "T").partition("T")
+    clock = re.split(r"[+\-Z]", time)[0]
+    return int(np.datetime64(f"{day}T{clock}" if clock else day, unit).astype(np.int64))
 
 
 def _written(packing: Packing, table: Table, columns: Mapping[str, pa.Array], periods: _Periods) -> dict[str, pa.Array]:

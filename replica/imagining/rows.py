@@ -163,6 +163,7 @@ def _point(imagined: Imagined, table: Table) -> None:
     filled: set[str] = set(table.by_name) - table.reference_columns
     units: dict[str, tuple[str, ...]] = {name: (name,) for name in _own(table)}
     numbers: Columns = {}
+    lost = np.zeros(imagined.rows[table.id], dtype=bool)
     keys = [key for key in table.foreign_keys if key.parent in imagined.rows]
     for key in sorted(keys, key=lambda key: (key.is_self, -len(key.columns), key.id)):
         rng = stream(imagined.seed, "imagine", key.id)
@@ -170,12 +171,27 @@ def _point(imagined: Imagined, table: Table) -> None:
         rows = _parents(imagined, table, key, shared, rng)
         _fill(imagined, table, key, shared, rows)
         filled |= set(key.columns)
+        if not any(table.by_name[name].nullable for name in key.columns):
+            lost |= rows < 0
         if not shared:
             numbers[f"@{key.id}"] = pa.array(rows)
             units[key.id] = (f"@{key.id}", *key.columns)
+    numbers |= _found_together(imagined, table, numbers, lost)
     checks = [check for check in all_checks(table) if _reads_references(table, check)]
     kept = _kept(imagined, table, {**imagined.frames[table.id], **numbers}, units, checks)
     imagined.frames[table.id] = {name: kept[name] for name in imagined.frames[table.id]}
+
+
+def _found_together(imagined: Imagined, table: Table, numbers: Columns, lost: npt.NDArray[np.bool_]) -> Columns:
+    """Lets rows whose references do not go together point to what another row points to."""
+    found = np.flatnonzero(~lost)
+    if not lost.any() or not len(found):
+        return {}
+    donors = np.arange(len(lost))
+    donors[lost] = stream(imagined.seed, "imagine", table.id, "together").choice(found, int(lost.sum()))
+    frame, rows = imagined.frames[table.id], pa.array(donors)
+    frame |= {name: frame[name].take(rows) for name in table.reference_columns}
+    return {name: values.take(rows) for name, values in numbers.items()}
 
 
 def _parents(
@@ -185,14 +201,14 @@ def _parents(
     n, parents = imagined.rows[table.id], imagined.rows[key.parent]
     if not parents:
         return np.full(n, NULL)
+    if shared:
+        return _agreeing(imagined, table, key, shared, rng)
     if key.is_self:
         rows = (rng.random(n) * np.arange(n)).astype(np.int64)
         roots = (rng.random(n) < _ROOTS) | (np.arange(n) == 0)
         rows = np.where(roots, np.arange(n), rows)
         may_be_null = any(table.by_name[column].nullable for column in key.columns)
         return np.where(roots & may_be_null, NULL, rows)
-    if shared:
-        return _agreeing(imagined, table, key, shared, rng)
     opened = np.flatnonzero(~_closed(imagined, table, key))
     if not len(opened):
         return np.full(n, NULL)
@@ -222,7 +238,9 @@ def _agreeing(
     order = rng.permutation(len(theirs[0]))
     shuffled = [values.take(pa.array(order)) for values in theirs]
     found = row_numbers(own, shuffled)
-    return np.where(found >= 0, order[np.maximum(found, 0)], NULL)
+    nullable = any(table.by_name[name].nullable for name in key.columns if name not in shared)
+    alone = (rng.random(len(found)) < _NO_PARENT) & nullable
+    return np.where((found >= 0) & ~alone, order[np.maximum(found, 0)], NULL)
 
 
 def _fill(imagined: Imagined, table: Table, key: ForeignKey, shared: tuple[str, ...], rows: Ints) -> None:

@@ -23,10 +23,12 @@ class ImaginedSnapshot:
     Attributes:
         real: the source, for its schema and its functions.
         frames: the imagined columns, by table.
+        rows: how many rows each table has.
     """
 
     real: Snapshot
     frames: Mapping[str, Mapping[str, pa.Array]]
+    rows: Mapping[str, int]
 
     def read(
         self,
@@ -43,7 +45,7 @@ class ImaginedSnapshot:
 
     def row_count(self, table: Table) -> int:
         """See :meth:`replica.databases.base.Snapshot.row_count`."""
-        return max((len(values) for values in self.frames[table.id].values()), default=0)
+        return self.rows[table.id]
 
     def repeats(self, table: Table) -> Repeats | None:  # noqa: ARG002 - imagined rows are all different
         """See :meth:`replica.databases.base.Snapshot.repeats`."""
@@ -100,4 +102,4 @@ def imagine_source(real: Snapshot, schema: Schema, settings: Settings) -> Imagin
     order = order_tables(schema.by_id, schema.foreign_keys, cost)
     sizes = plan_sizes(schema, order, settings.rows_per_table, settings.rows)
     frames = imagine_rows(Imagined(schema, order, sizes.rows, settings.seed, real.evaluate))
-    return ImaginedSource(with_sizes(schema, sizes.rows), ImaginedSnapshot(real, frames), sizes.notes)
+    return ImaginedSource(with_sizes(schema, sizes.rows), ImaginedSnapshot(real, frames, sizes.rows), sizes.notes)

@@ -129,6 +129,8 @@ _ARROW: Final[Mapping[str, pa.DataType]] = {
 
 
 def _booleans(wanted: Wanted) -> pa.Array:
+    if wanted.distinct:
+        return pa.array(np.arange(wanted.n) % 2 == 0)
     share = 0.85 if (wanted.column.default or "").startswith("true") else 0.2
     return pa.array(wanted.rng.random(wanted.n) < share)
 
