@@ -23,6 +23,7 @@ from replica.databases.base import Evaluate
 from replica.errors import PlanError, UnsatisfiableError
 from replica.fitted import FittedReplica, FittedTable
 from replica.kinds.base import Codes
+from replica.kinds.categorical import CategoricalKind
 from replica.kinds.datetime import order_numbers
 from replica.making.assigning import Assigner
 from replica.making.drawing import CHUNK_ROWS, Drawing, Skeleton, draw
@@ -413,7 +414,14 @@ class _Making:
         listed = frozenset(column.name for column in table.by("kind") if column.kind in _LISTED)
         listed |= {name for name in changeable if domains[name].values is not None}
         rng = self.rng("unique", table.id, unique.name, turn)
-        changed = keep_unique(Rule(self._judge(table), unique, changeable, listed, checks), columns, rng)
+        kinds = {name: made.fitted.kinds.get(name) for name in listed & set(columns)}
+        known = {
+            name: pa.array(kind.values, pa.string()).cast(columns[name].type)
+            for name, kind in kinds.items()
+            if isinstance(kind, CategoricalKind)
+        }
+        rule = Rule(self._judge(table), unique, changeable, listed, known, checks)
+        changed = keep_unique(rule, columns, rng)
         made.columns |= changed
         return tuple(changed)
 

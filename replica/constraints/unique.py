@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import numpy as np
@@ -43,7 +43,8 @@ class Rule:
         judge: says what the key's expressions give for rows of the table.
         unique: the rule.
         changeable: columns whose values nothing else depends on.
-        listed: those of them that may only have values which occur already.
+        listed: those of them that may only have values out of a list.
+        known: their lists, as far as these hold more than what occurs already.
         checks: checks that read one of them, and that rows must keep.
     """
 
@@ -51,6 +52,7 @@ class Rule:
     unique: Unique
     changeable: tuple[str, ...]
     listed: frozenset[str] = frozenset()
+    known: Mapping[str, pa.Array] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
 
     @property
@@ -118,7 +120,7 @@ def _with_donors(rule: Rule, columns: Columns, bad: Ints, rng: np.random.Generat
 def _stepped(rule: Rule, columns: Columns, bad: Ints, rng: np.random.Generator) -> tuple[Columns, Ints]:  # noqa: ARG001
     """Tries neighbouring values."""
     for name in rule.changeable:
-        advance = _through_list(columns[name]) if name in rule.listed else _advance(rule, name)
+        advance = _through_list(rule.known.get(name, columns[name])) if name in rule.listed else _advance(rule, name)
         if len(bad) and advance is not None:
             values, still = _step(rule, columns, name, advance, bad)
             # What is left of it would only stand in the way of what comes next.
