@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 
 from benchmarks.workplace import TURNS, Workplace, seconds
 from replica.databases import open_database
-from replica.databases.postgres.writer import copy_binary, copy_csv
+from replica.databases.postgres.writer import copy_binary, copy_csv, open_writer
 from replica.schema.model import Table
 
 ROWS = 2_000_000
@@ -66,7 +67,8 @@ def _emptied(connection: psycopg.Connection[tuple[object, ...]], work: object) -
 
 
 def _load_binary(place: Workplace, table: Table, batches: list[pa.RecordBatch]) -> int:
-    return copy_binary(place.url.secret, table, list("abcde"), batches[0].schema, iter(batches))
+    with closing(open_writer(place.url.secret, "public")) as connection:
+        return copy_binary(connection, table, list("abcde"), batches[0].schema, iter(batches))
 
 
 def _load_csv(connection: psycopg.Connection[tuple[object, ...]], table: Table, batches: list[pa.RecordBatch]) -> int:

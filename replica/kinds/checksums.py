@@ -57,10 +57,19 @@ def find_scheme(texts: list[str]) -> str | None:
     if len(sample) < _FEWEST or not all(_could_be_number(_compact(text)) for text in sample):
         return None
     for name, scheme in SCHEMES.items():
-        module = import_module(scheme.module)
-        if sum(_completed(text, scheme, module) == text for text in sample) >= _AGREE * len(sample):
+        if _agree(sample, scheme):
             return name
     return None
+
+
+def _agree(sample: list[str], scheme: Scheme) -> bool:
+    """True where nearly all numbers follow a scheme; most schemes are out after a few."""
+    module, left = import_module(scheme.module), len(sample) - _AGREE * len(sample)
+    for text in sample:
+        left -= _completed(text, scheme, module) != text
+        if left < 0:
+            return False
+    return True
 
 
 def prefix_length(name: str | None) -> int:

@@ -23,6 +23,7 @@ from contextlib import closing, contextmanager, suppress
 from itertools import groupby
 from typing import Any
 
+import adbc_driver_manager
 import psycopg
 import pyarrow as pa
 from psycopg import sql
@@ -33,7 +34,7 @@ from replica.databases.postgres.ddl import session_sql
 from replica.databases.postgres.evaluating import evaluate
 from replica.databases.postgres.recompute import insert_again, update_all
 from replica.databases.postgres.repeats import repeat_rows_sql
-from replica.databases.postgres.writer import binary_form, copy_binary, copy_csv
+from replica.databases.postgres.writer import binary_form, copy_binary, copy_csv, open_writer
 from replica.databases.url import DatabaseUrl, database_name, with_database
 from replica.errors import (
     AuthenticationError,
@@ -293,6 +294,7 @@ class SideBySide(_Building):
             self._create(ddl)
         super().__init__(self._session())
         self._judge: Connection | None = None
+        self._writer: Any = None
 
     def _create(self, ddl: Ddl) -> None:
         create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
@@ -321,8 +323,11 @@ class SideBySide(_Building):
     def close(self) -> None:
         """Closes its sessions: a database in use cannot be renamed."""
         self.connection.close()
-        if self._judge is not None:
-            self._judge.close()
+        for other in (self._judge, self._writer):
+            if other is not None:
+                # What broke it has been reported.
+                with suppress(psycopg.Error, adbc_driver_manager.Error):
+                    other.close()
 
     def execute(self, statements: Sequence[Statement]) -> None:
         """See :meth:`replica.databases.base.Staging.execute`."""
@@ -357,8 +362,9 @@ class SideBySide(_Building):
             return 0
         whole = _chain(first, batches)
         if all(binary_form(table.by_name[name], first.schema.field(name).type) for name in columns):
-            uri = address(self._url)
-            return copy_binary(uri, table, columns, first.schema, whole, search_path=self._search_path)
+            if self._writer is None:
+                self._writer = open_writer(address(self._url), self._search_path)
+            return copy_binary(self._writer, table, columns, first.schema, whole)
         return copy_csv(self.connection, table, columns, whole)
 
     def publish(self) -> None:

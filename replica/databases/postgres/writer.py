@@ -90,16 +90,28 @@ def binary_form(column: Column, kind: pa.DataType) -> Convert | None:
     return _BINARY.get((column.type.base, kind))
 
 
+def open_writer(uri: str, search_path: str) -> Any:
+    """Opens an ADBC session to write with: it reads all types of the database first, so one serves for many tables."""
+    with reported("opening a session to write with", LoadError):
+        connection = adbc.connect(uri, autocommit=True)
+        with connection.cursor() as cursor:
+            # The user may have a limit that suits short statements only.
+            cursor.execute("SET statement_timeout = 0")
+            cursor.execute(f"SET search_path = {search_path}")
+    return connection
+
+
 def copy_binary(
-    uri: str,
-    table: Table,
-    columns: Sequence[str],
-    schema: pa.Schema,
-    batches: Iterator[pa.RecordBatch],
-    *,
-    search_path: str,
+    connection: Any, table: Table, columns: Sequence[str], schema: pa.Schema, batches: Iterator[pa.RecordBatch]
 ) -> int:
     """Writes batches through ADBC and commits. Every column must have a binary form.
+
+    Args:
+        connection: what :func:`open_writer` gives.
+        table: the table.
+        columns: its columns that the batches hold.
+        schema: what the batches hold.
+        batches: the rows.
 
     Returns:
         The number of rows.
@@ -125,14 +137,7 @@ def copy_binary(
             raise
 
     try:
-        with (
-            reported(f"loading {table.id}", LoadError),
-            adbc.connect(uri, autocommit=True) as connection,
-            connection.cursor() as cursor,
-        ):
-            # The user may have a limit that suits short statements only.
-            cursor.execute("SET statement_timeout = 0")
-            cursor.execute(f"SET search_path = {search_path}")
+        with reported(f"loading {table.id}", LoadError), connection.cursor() as cursor:
             reader = pa.RecordBatchReader.from_batches(target, pull())
             return int(cursor.adbc_ingest(table.name, reader, mode="append", db_schema_name=table.schema))
     except BaseException:
