@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -174,6 +174,11 @@ class FittedReplica:
     ddl: Ddl
     tables: Mapping[str, FittedTable]
     repeats: Mapping[str, Repeats] = field(default_factory=dict)
+
+    def without_rules(self) -> FittedReplica:
+        """Returns the same without the rules that its rows would keep."""
+        tables = tuple(replace(table, rules=()) for table in self.plan.tables)
+        return replace(self, plan=replace(self.plan, tables=tables))
 
     def planned(self) -> tuple[tuple[TablePlan, FittedTable], ...]:
         """Returns plans and fitted tables together, in the order in which tables are made."""

@@ -68,7 +68,7 @@ def sample(replica: FittedReplica, settings: Settings, evaluate: Evaluate | None
 
     Args:
         replica: what was learned.
-        settings: seed, scale and numbers of rows.
+        settings: seed, scale and numbers of rows; whether rules are kept.
         evaluate: a server's evaluation of conditions that are not understood here; without one, such conditions are
             first proved when the rows are loaded.
 
@@ -76,6 +76,7 @@ def sample(replica: FittedReplica, settings: Settings, evaluate: Evaluate | None
         PlanError: numbers of rows do not fit each other.
         UnsatisfiableError: no rows can be made that satisfy a constraint.
     """
+    replica = replica if settings.rules else replica.without_rules()
     making = _Making(replica, settings, evaluate)
     waiting: list[str] = []
     for table, _ in replica.planned():

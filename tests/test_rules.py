@@ -12,6 +12,7 @@ from postgres_tools import run, value
 from rule_breaks import breaks
 
 import replica
+from replica.cli import run as cli
 from replica.databases.url import DatabaseUrl
 from replica.errors import PlanError, SchemaMapError
 from replica.inference import Draft
@@ -115,6 +116,33 @@ def test_without_rules_rows_follow_none(shop: Shop, table: str, rule: Rule) -> N
     # A parent's moment is what the first moment of a family is counted from, with or without the rule.
     broken = breaks(shop.without, introspect(shop.url), table, rule)
     assert broken > 0 or isinstance(rule, AfterParent)
+
+
+def test_a_saved_replica_is_written_without_rules_where_they_are_switched_off(
+    shop: Shop, tmp_path: Path, target: DatabaseUrl
+) -> None:
+    replica.save(replica.learn(shop.url, SETTINGS), tmp_path / "x.replica")
+    replica.write(replica.open_artifact(tmp_path / "x.replica"), target, replace(SETTINGS, rules=False))
+    assert breaks(target, introspect(shop.url), "public.line", SHOP["public.line"][0]) > 0
+
+
+def test_a_plan_shows_the_rules(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["plan", shop.url.secret]) == 0
+    assert "total = round(sum(gross), 2) of public.line(purchase_id)" in capsys.readouterr().out
+    assert cli(["plan", shop.url.secret, "--no-rules"]) == 0
+    assert "sum(gross)" not in capsys.readouterr().out
+
+
+def test_what_the_database_computes_gives_way_to_no_rule(new_database: NewDatabase, tmp_path: Path) -> None:
+    url = new_database("""
+        CREATE TABLE t (id int PRIMARY KEY, a int, b int, c int GENERATED ALWAYS AS (a + b) STORED);
+        INSERT INTO t SELECT n, n % 9, n % 7 FROM generate_series(1, 100) n;
+    """)
+    drafted = draft(url).schema_map
+    assert drafted.tables["public.t"].rules == ()
+    chosen = _with_rules(drafted, "public.t", Inequality("a", "c"))
+    planned = make_plan(url, _mapped(tmp_path, chosen)).plan
+    assert planned.notes == ("public.t: a <= c: not kept, since the database computes c",)
 
 
 def test_replicas_of_a_shop_need_no_note_and_keep_their_spread(shop: Shop) -> None:

@@ -137,7 +137,7 @@ PLANNING: Final = (
     "rules",
 )
 LEARNING: Final = (*PLANNING, "seed", "workers", "max_minutes", "effort", "fit_rows")
-WRITING: Final = ("replace", "seed", "workers", "scale", "rows")
+WRITING: Final = ("replace", "seed", "workers", "scale", "rows", "rules")
 RUNNING: Final = tuple(dict.fromkeys((*WRITING, *LEARNING)))
 
 

@@ -19,6 +19,7 @@ from replica.inference import Draft
 from replica.inference.personal import STRONG, guess_personal
 from replica.load import LoadReport
 from replica.planning.decisions import Plan, TablePlan
+from replica.rules import RULES
 from replica.schema.graph import Order, nullable_cost, order_tables
 from replica.schema.model import ForeignKey, Schema, Table, column_list, quote_name
 
@@ -157,6 +158,11 @@ def _planned_branch(tree: Tree, number: int, table: TablePlan, rows: int) -> Non
         columns.add(Text.assemble(quote_name(column.name), (f"  {column.column.type.name}", "dim"), f"  {what}"))
     _branch(branch, "unique rules", (f"{column_list(u.unique.columns)}: by {u.way}" for u in table.uniques))
     _branch(branch, "checks", (check.name for check in table.checks))
+    _branch(
+        branch,
+        "rules",
+        dict.fromkeys(RULES[found.rule.form].describe(found.rule, table.table) for found in table.rules),
+    )
 
 
 def draft_lines(draft: Draft) -> Group:

@@ -121,6 +121,10 @@ class _Claims:
 
     def _obstacle(self, table: TablePlan, rule: Rule, name: str) -> str | None:
         node, kind = (table.id, name), RULES[rule.form]
+        reads = kind.reads(rule, table.table)[table.id]
+        computed = [c.name for c in table.columns if c.name in reads and c.producer in ("generated", "derived")]
+        if computed:
+            return f"the database computes {quote_name(computed[0])}"
         if why := _fixed(table, rule, name, self.tables.values()):
             return why
         if node in self.defined:

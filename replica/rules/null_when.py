@@ -21,7 +21,10 @@ _FEW_VALUED = frozenset({"text", "enum", "boolean", "integer"})
 
 def _propose(here: Looked, tables: Tables, keys: tuple[ForeignKey, ...]) -> Iterable[NullWhen]:  # noqa: ARG001
     nulls = {name: is_null(values) for name, values in here.columns.items()}
-    partly = [name for name in here.columns if nulls[name].any() and not nulls[name].all()]
+    computed = ("generated", "derived")
+    partly = [
+        name for name in here.columns if nulls[name].any() and not nulls[name].all() and here.kind(name) not in computed
+    ]
     bases = [name for name in here.columns if _may_decide(here, name)]
     for name in partly:
         if here.kind(name) in ("key", "reference", "generated", "counter", "period_end", "derived"):
