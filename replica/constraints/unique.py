@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from replica.constraints.domains import domain_of
 from replica.constraints.judging import Judge, reads
 from replica.constraints.matching import allowed, options, rematch
+from replica.constraints.neighbours import is_movable, moved
 from replica.constraints.repair import put
 from replica.errors import UnsatisfiableError
 from replica.kinds.base import is_null
@@ -30,6 +31,8 @@ Advance = Callable[[pa.Array, int, Ints], pa.Array | None]
 
 _DONOR_ROUNDS = 30
 _STEPS = 2_000
+# Of these, how many move a moment by seconds.
+_SECONDS = 60
 # Rows times values that are matched with each other.
 _MOST_PAIRS = 20_000_000
 _STEPPED = frozenset({"integer", "numeric", "date", "timestamp", "timestamptz"})
@@ -120,13 +123,22 @@ def _with_donors(rule: Rule, columns: Columns, bad: Ints, rng: np.random.Generat
 def _stepped(rule: Rule, columns: Columns, bad: Ints, rng: np.random.Generator) -> tuple[Columns, Ints]:  # noqa: ARG001
     """Tries neighbouring values."""
     for name in rule.changeable:
-        advance = _through_list(rule.known.get(name, columns[name])) if name in rule.listed else _advance(rule, name)
-        if len(bad) and advance is not None:
+        for advance in _advances(rule, name, columns[name]):
             values, still = _step(rule, columns, name, advance, bad)
             # What is left of it would only stand in the way of what comes next.
             if len(still) < len(bad):
                 columns, bad = {**columns, name: values}, still
     return columns, bad
+
+
+def _advances(rule: Rule, name: str, values: pa.Array) -> list[Advance]:
+    """The ways to move the values of a column on."""
+    if name not in rule.listed:
+        return [advance] if (advance := _advance(rule, name)) is not None else []
+    # Arrays may also be made of elements that no array had together.
+    column = rule.table.by_name[name]
+    new = [_along] if column.type.family == "array" and is_movable(column) else []
+    return [_through_list(rule.known.get(name, values)), *new]
 
 
 def _all_matched(rule: Rule, columns: Columns, bad: Ints, rng: np.random.Generator) -> tuple[Columns, Ints]:
@@ -298,7 +310,18 @@ def _advance(rule: Rule, name: str) -> Advance | None:
             return pa.array(texts, values.type)
 
         return suffixed
-    return None
+    return _along if is_movable(column) else None
+
+
+def _along(values: pa.Array, step: int, rows: Ints) -> pa.Array | None:
+    if not pa.types.is_string(values.type):
+        return None
+    texts = [
+        None if text is None else moved(text, step, row)
+        for text, row in zip(values.to_pylist(), rows.tolist(), strict=True)
+    ]
+    # What cannot move stays, and is judged as it is.
+    return pc.coalesce(pa.array(texts, pa.string()), values.cast(pa.string()))
 
 
 def _plus(values: pa.Array, step: int, rows: Ints) -> pa.Array | None:  # noqa: ARG001 - one signature for all types
@@ -309,7 +332,9 @@ def _plus(values: pa.Array, step: int, rows: Ints) -> pa.Array | None:  # noqa: 
     if pa.types.is_date32(kind):
         return pc.add(values.cast(pa.int32()), pa.scalar(step, pa.int32())).cast(kind)
     if pa.types.is_timestamp(kind):
-        return pc.add(values.cast(pa.int64()), pa.scalar(step * 1_000_000)).cast(kind)
+        # First by seconds, then by days, since a rule may look at nothing finer.
+        seconds = step if step <= _SECONDS else (step - _SECONDS) * 86_400
+        return pc.add(values.cast(pa.int64()), pa.scalar(seconds * 1_000_000)).cast(kind)
     if pa.types.is_decimal(kind):
         # One unit of the last digit; a wider type for the sum, which may have a digit more.
         unit = pa.scalar(Decimal(step).scaleb(-kind.scale)).cast(pa.decimal256(38, kind.scale))

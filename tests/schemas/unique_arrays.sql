@@ -1,5 +1,4 @@
 -- Unique arrays: values repeated, and nothing could tell them apart.
--- Fails: nothing makes other values for those that repeat
 
 -- Feature: unique arrays
 CREATE TABLE odd_key (id int PRIMARY KEY, tags int[] NOT NULL UNIQUE);

@@ -1,5 +1,4 @@
 -- One row a day: moments were changed, but not by days, and the rule was given up.
--- Fails: nothing makes other values for those that repeat
 
 -- Feature: unique days of moments
 CREATE TABLE daily (id int PRIMARY KEY, at timestamp NOT NULL);

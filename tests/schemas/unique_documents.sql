@@ -1,5 +1,4 @@
 -- Unique documents: values repeated, and nothing could tell them apart.
--- Fails: nothing makes other values for those that repeat
 
 -- Feature: unique documents
 CREATE TABLE odd_key (id int PRIMARY KEY, j jsonb NOT NULL UNIQUE);

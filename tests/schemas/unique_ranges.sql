@@ -1,5 +1,4 @@
 -- Unique ranges: values repeated, and nothing could tell them apart.
--- Fails: nothing makes other values for those that repeat
 
 -- Feature: unique ranges
 CREATE TABLE odd_key (id int PRIMARY KEY, r int4range NOT NULL UNIQUE);

@@ -1,0 +1,43 @@
+"""Values next to a value, for types that are written as text: what unique rules try when nothing else is free."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+from replica.schema.model import Column
+
+_MOVABLE = frozenset({"range", "array", "json", "composite"})
+_ELEMENTS = frozenset({"integer", "float", "numeric", "date", "timestamp", "timestamptz", "text"})
+_DAY = re.compile(r"\b\d{4}-\d\d-\d\d(?!\d)")
+# Whole numbers that are values, and not parts of words, of keys in quotes or of fractions.
+_NUMBER = re.compile(r"""(?<![\w"'.-])-?\d{1,17}(?![\w"'.])""")
+_LAST_TEXT = re.compile(r'"([\])}]+)$')
+
+
+def is_movable(column: Column) -> bool:
+    """Returns True for columns whose texts :func:`moved` can move."""
+    kind = column.type
+    if kind.family == "array" and kind.element is not None:
+        return kind.element.family in _ELEMENTS and not kind.element.domain_checks
+    return kind.family in _MOVABLE
+
+
+def moved(text: str, step: int, row: int) -> str | None:
+    """Returns a text whose days or, without any, numbers are all moved by a step, so that what lies between them stays.
+
+    Where there are neither, the last text in it gets a number.
+
+    >>> moved("[1,5)", 2, 0), moved('{"a": "x"}', 1, 7)
+    ('[3,7)', '{"a": "x7"}')
+    """
+    if _DAY.search(text):
+        try:
+            return _DAY.sub(lambda found: (date.fromisoformat(found[0]) + timedelta(days=step)).isoformat(), text)
+        except (ValueError, OverflowError):
+            # The calendar ends there.
+            return None
+    if _NUMBER.search(text):
+        return _NUMBER.sub(lambda found: str(int(found[0]) + step), text)
+    suffixed = _LAST_TEXT.sub(lambda found: f'{row if step == 1 else f"{row}-{step}"}"{found[1]}', text)
+    return suffixed if suffixed != text else None
