@@ -43,7 +43,7 @@ _SAMPLE = 20_000
 
 _FORM = SqlType("form", "form", "other")
 
-_NOTATIONS: Final[Mapping[str, Notation]] = {
+NOTATIONS: Final[Mapping[str, Notation]] = {
     "point": NumbersNotation(),
     "line": LineNotation(),
     "lseg": NumbersNotation(2),
@@ -64,6 +64,8 @@ _NOTATIONS: Final[Mapping[str, Notation]] = {
     "geometry": GeometryNotation(),
     "geography": GeometryNotation(),
 }
+"""How types are written, by internal name; ranges are known by their bounds. A new type is a class and a line."""
+
 _BOUNDS = frozenset({"integer", "float", "numeric", "date", "timestamp", "timestamptz"})
 
 
@@ -71,7 +73,7 @@ def notation_of(kind: SqlType) -> Notation | None:
     """Returns how a type is written; None where values of it are not taken apart."""
     if kind.family == "range":
         return RangeNotation(kind.element) if kind.element and kind.element.family in _BOUNDS else None
-    return _NOTATIONS.get(kind.base)
+    return NOTATIONS.get(kind.base)
 
 
 @dataclass(frozen=True)
