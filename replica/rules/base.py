@@ -114,8 +114,12 @@ class Looked:
         )
 
     def numbers(self) -> tuple[str, ...]:
-        """Columns that hold measured numbers."""
-        return tuple(name for name in self.free if self.table.by_name[name].type.family in NUMBERS)
+        """Columns that hold measured numbers; none with NaN or infinity, which add up to nothing."""
+        return tuple(
+            name
+            for name in self.free
+            if self.table.by_name[name].type.family in NUMBERS and np.isfinite(measured(self.columns[name])[0]).all()
+        )
 
     def moments(self) -> tuple[str, ...]:
         """Columns that hold dates and timestamps, ends of periods among them."""
