@@ -332,7 +332,8 @@ class _Making:
         # Persons follow from columns that are settled with this, before batches are made beside each other.
         self.database.people(made, slice(0, 0))
         self.ruler.settle(made)
-        self._settle(made)
+        if made.plan.id not in self.pointable or self._late(made.plan) or made.plan.rules:
+            self._settle(made)
 
     def ready(self, made: MadeTable) -> None:
         """Settles what is pointed to, as far as that goes without references to rows that are not settled.
@@ -342,11 +343,15 @@ class _Making:
         if made.plan.id in self.pointable or not self._pointed(made.plan.id):
             return
         self.pointable.add(made.plan.id)
-        late = [found for found in made.plan.references if found.deferred or found.key.is_self]
+        late = self._late(made.plan)
         for reference in made.plan.references:
             if reference not in late:
                 self.assigner.assign(made, reference)
         self._settle(made, frozenset(name for found in late for name in found.free))
+
+    def _late(self, table: TablePlan) -> list[ReferencePlan]:
+        """References to rows that are not settled before those of the table."""
+        return [found for found in table.references if found.deferred or found.key.is_self]
 
     def _settle(self, made: MadeTable, pending: frozenset[str] = frozenset()) -> None:
         """Settles columns that others point to, and those of unique rules that must be looked after.

@@ -27,6 +27,8 @@ Mask = npt.NDArray[np.bool_]
 Columns = Mapping[str, pa.Array]
 
 _MOST_VALUES = 4_000
+MOST_PAIRS = 20_000_000
+"""Most rows times values that are matched with each other."""
 
 
 def options(table: Table, checks: Sequence[Check], name: str, columns: Columns) -> pa.Array:
@@ -98,24 +100,34 @@ def rematch(
     return put(values, moved, choice.take(pa.array(chains.chosen[moved]))), left
 
 
-def allowed(judge: Judge, checks: Sequence[Check], name: str, choice: pa.Array, columns: Columns) -> Mask | None:
-    """Returns which of some values each row may have in a column: shape (rows, choice); None where any will do.
+def allowed(judge: Judge, checks: Sequence[Check], choice: Columns, columns: Columns, n: int) -> Mask | None:
+    """Returns which of some values each row may have as far as checks say: shape (rows, choice).
 
     Rows that agree in what the checks read else are asked about once.
+
+    Args:
+        judge: evaluates the checks.
+        checks: the checks.
+        choice: the values that are to be chosen from, by column; several columns go together.
+        columns: the other columns that the checks read.
+        n: how many rows there are.
+
+    Returns:
+        The mask; None where no check reads any of the columns.
     """
-    reading = [check for check in checks if name in reads_of(check, judge.table)]
+    reading = [check for check in checks if set(choice) & set(reads_of(check, judge.table))]
     if not reading:
         return None
-    others = sorted({other for check in reading for other in reads_of(check, judge.table)} - {name})
-    n = len(columns[name])
+    others = sorted({other for check in reading for other in reads_of(check, judge.table)} - set(choice))
     groups, places = _groups_of(others, columns, n)
-    m = len(choice)
+    m = len(next(iter(choice.values())))
     trial = {other: columns[other].take(pa.array(np.repeat(places, m))) for other in others}
-    trial[name] = pa.concat_arrays([choice] * len(places))
+    trial |= {name: pa.concat_arrays([values] * len(places)) for name, values in choice.items()}
     fine = np.ones(len(places) * m, dtype=bool)
     for check in reading:
         fine &= ~judge.broken(check.expression, trial)
-    return fine.reshape(len(places), m)[groups]
+    mask: Mask = fine.reshape(len(places), m)[groups]
+    return mask
 
 
 def _groups_of(names: Sequence[str], columns: Columns, n: int) -> tuple[Ints, Ints]:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from replica.constraints.domains import domain_of
 from replica.constraints.judging import Judge, reads
-from replica.constraints.matching import allowed, options, rematch
+from replica.constraints.matching import MOST_PAIRS, allowed, options, rematch
 from replica.constraints.neighbours import is_movable, moved
 from replica.constraints.repair import put
 from replica.errors import UnsatisfiableError
@@ -33,8 +33,6 @@ _DONOR_ROUNDS = 30
 _STEPS = 2_000
 # Of these, how many move a moment by seconds.
 _SECONDS = 60
-# Rows times values that are matched with each other.
-_MOST_PAIRS = 20_000_000
 _STEPPED = frozenset({"integer", "numeric", "date", "timestamp", "timestamptz"})
 
 
@@ -229,9 +227,9 @@ def _matched(
     """Places bad rows by moving others too, as far as one column decides about the rule."""
     choice = options(rule.table, rule.checks, name, columns)
     distinct = _as_distinct(rule, columns, name, choice)
-    if distinct is None or len(choice) * len(columns[name]) > _MOST_PAIRS:
+    if distinct is None or len(choice) * len(columns[name]) > MOST_PAIRS:
         return columns[name], bad
-    may = allowed(rule.judge, rule.checks, name, choice, columns)
+    may = allowed(rule.judge, rule.checks, {name: choice}, columns, len(columns[name]))
     values, _ = rematch(distinct, columns[name], choice, bad, may, rng)
     return values, np.flatnonzero(_offends(rule, {**columns, name: values}))
 

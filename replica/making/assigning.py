@@ -15,6 +15,7 @@ from replica.making.made import MadeDatabase, MadeTable
 from replica.making.room import room_under
 from replica.making.ruling import (
     Turn,
+    allowed_parents,
     cannot_point,
     distinct_rules,
     is_free_to_be_null,
@@ -139,6 +140,8 @@ class Assigner:
         within = [replace(rule, group=rule.group[rows]) for rule in within_rules(turn)]
         forbidden = [other[rows] for other in self._forbidden(made, key)]
         may_be_null = is_free_to_be_null(turn)
+        allows = allowed_parents(turn)
+        allows = None if allows is None else allows[rows]
 
         def limited(capacity: Ints) -> Ints:
             counts = {name: len(table) for name, table in self.database.tables.items()}
@@ -151,7 +154,7 @@ class Assigner:
         if code.rows is not None:
             places = joined_codes(wish[rows].astype(np.int32), code.rows + code.nulls)
             wished = spread_over_kept(np.minimum(places, code.rows - 1).astype(np.int64), code.rows, len(parent), rng)
-            children = Children(wished[:, None], blocks, distinct, within, forbidden, may_be_null)
+            children = Children(wished[:, None], blocks, distinct, within, forbidden, may_be_null, allows)
             # Kept rows get as many children as wish for them, at least one where others than the wished may be needed.
             capacity = np.maximum(np.bincount(wished, minlength=len(parent)), 1 if reference.fixed else 0)
             kept = Parents(np.arange(len(parent))[:, None], closed(parent_blocks), limited(capacity))
@@ -161,7 +164,7 @@ class Assigner:
             size = int(level.max(initial=0)) + 1
             blocks, parent_blocks = block[rows] * size + level[rows] - 1, block * size + level
         clusters = parent.codes[:, parent.fitted.layout.places("family", key.id)].astype(np.int64)
-        children = Children(wish[rows], blocks, distinct, within, forbidden, may_be_null)
+        children = Children(wish[rows], blocks, distinct, within, forbidden, may_be_null, allows)
         capacity = limited(self._capacity(parent, key))
         return assign(children, Parents(clusters, closed(parent_blocks), capacity), rng, key.id)
 

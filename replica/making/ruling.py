@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from replica.constraints.judging import Judge, reads
+from replica.constraints.judging import Judge, reads, reads_of
+from replica.constraints.matching import MOST_PAIRS, allowed
 from replica.constraints.unique import Rule, key_parts, part_numbers
 from replica.databases.base import Evaluate
 from replica.kinds.base import is_null
@@ -238,3 +239,24 @@ def cannot_point(turn: Turn) -> npt.NDArray[np.bool_]:
         if name not in turn.free:
             null |= is_null(turn.known(name))
     return null
+
+
+def allowed_parents(turn: Turn) -> npt.NDArray[np.bool_] | None:
+    """Returns which parents the checks leave each row: shape (rows, parents); None where they have no say.
+
+    A row that no parent suits may have any, since its other columns can be changed for it.
+    """
+    table, m = turn.table.table, len(turn.database.tables[turn.key.parent])
+    checks = [check for check in turn.table.checks if _mixes(turn, frozenset(reads_of(check, table)))]
+    if not checks or turn.n * m > MOST_PAIRS:
+        return None
+    read = {name for check in checks for name in reads_of(check, table)}
+    choice = {name: turn.added(name) for name in read & turn.free}
+    known = {name: turn.known(name) for name in read - turn.free}
+    mask = allowed(Judge(table, turn.evaluate), checks, choice, known, turn.n)
+    return None if mask is None else mask | ~mask.any(axis=1, keepdims=True)
+
+
+def _mixes(turn: Turn, names: frozenset[str]) -> bool:
+    """True for columns of which the reference fills some and the others are filled."""
+    return bool(names & turn.free) and bool(names - turn.free) and not names & turn.pending

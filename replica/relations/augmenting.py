@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,10 @@ def augment(children: Children, parents: Parents, chosen: Ints, rng: np.random.G
     kept[bad] = NULL
     chains = Chains(children, parents, kept, rng)
     left = [row for row in bad.tolist() if not chains.place(row)]
+    if left and children.allows is not None:
+        # What a check refuses now may be mended by other columns of the row.
+        chains = Chains(replace(children, allows=None), parents, chains.chosen, rng)
+        left = [row for row in left if not chains.place(row)]
     if left and not children.may_be_null:
         share = len(left) / len(chosen)
         raise UnsatisfiableError(

@@ -63,6 +63,7 @@ def _some(children: Children, there: npt.NDArray[np.bool_]) -> Children:
         [replace(rule, group=rule.group[there]) for rule in children.within],
         [other[there] for other in children.forbidden],
         children.may_be_null,
+        None if children.allows is None else children.allows[there],
     )
 
 
@@ -121,7 +122,7 @@ def _pairs(wanted: Ints, offered: Ints) -> tuple[Ints, Ints]:
 
 def _repair(children: Children, parents: Parents, chosen: Ints, rng: np.random.Generator, what: str) -> Ints:
     """Swaps parents between children until no pair is forbidden and none stands twice."""
-    if not children.distinct and not children.within and not children.forbidden:
+    if not (children.distinct or children.within or children.forbidden) and children.allows is None:
         return chosen
     by_block = np.argsort(children.block, kind="stable")
     blocks = children.block[by_block]

@@ -101,6 +101,8 @@ def offends(children: Children, chosen: Ints) -> npt.NDArray[np.bool_]:
     there = np.flatnonzero(chosen >= 0)
     for forbidden in children.forbidden:
         bad |= (chosen == forbidden) & (chosen >= 0)
+    if children.allows is not None:
+        bad[there] |= ~children.allows[there, chosen[there]]
     for within in children.within:
         at = there[within.group[there] >= 0]
         pairs = np.c_[within.group[at], within.image[chosen[at]]]
