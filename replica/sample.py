@@ -95,26 +95,39 @@ def planned_rows(replica: FittedReplica, settings: Settings) -> dict[str, int]:
         PlanError: more rows were asked for than the table's parents can have, or for a table that cannot get any.
     """
     check_rows(replica.plan.schema_map, settings.rows, replica.plan.skipped)
-    counts: dict[str, int] = {}
-    for table, fitted in replica.planned():
-        if table.id in settings.rows:
-            counts[table.id] = settings.rows[table.id]
-        elif table.role == "lookup" or fitted.rows == 0:
-            counts[table.id] = fitted.rows
-        else:
-            counts[table.id] = max(1, round(fitted.rows * settings.scale))
-        for key in (*([table.owner] if table.owner else []), *(reference.key for reference in table.references)):
-            room = _room(replica, table, key, counts)
-            if room is None:
-                continue
-            most = room * counts[key.parent] + _orphans(table, fitted, key, counts[table.id])
-            if counts[table.id] > most and table.id in settings.rows:
-                raise PlanError(
-                    f"--rows {table.id}={counts[table.id]}: {key.parent} has {counts[key.parent]} rows"
-                    f" and each may have {room or 'none'} at most: ask for fewer, or for more of {key.parent}"
-                )
-            counts[table.id] = min(counts[table.id], most)
+    counts = {table.id: _wanted_rows(table, fitted, settings) for table, fitted in replica.planned()}
+    # Where references lead in a circle, fewer rows of one table may leave less room in one that came before it.
+    before: dict[str, int] = {}
+    while before != counts:
+        before = dict(counts)
+        for table, fitted in replica.planned():
+            _cap_rows(replica, table, fitted, counts, asked=table.id in settings.rows)
     return counts
+
+
+def _wanted_rows(table: TablePlan, fitted: FittedTable, settings: Settings) -> int:
+    if table.id in settings.rows:
+        return settings.rows[table.id]
+    if table.role == "lookup" or fitted.rows == 0:
+        return fitted.rows
+    return max(1, round(fitted.rows * settings.scale))
+
+
+def _cap_rows(
+    replica: FittedReplica, table: TablePlan, fitted: FittedTable, counts: dict[str, int], *, asked: bool
+) -> None:
+    """Takes away the rows of a table that its parents have no room for; refuses where they were asked for."""
+    for key in (*([table.owner] if table.owner else []), *(reference.key for reference in table.references)):
+        room = _room(replica, table, key, counts)
+        if room is None:
+            continue
+        most = room * counts[key.parent] + _orphans(table, fitted, key, counts[table.id])
+        if counts[table.id] > most and asked:
+            raise PlanError(
+                f"--rows {table.id}={counts[table.id]}: {key.parent} has {counts[key.parent]} rows"
+                f" and each may have {room or 'none'} at most: ask for fewer, or for more of {key.parent}"
+            )
+        counts[table.id] = min(counts[table.id], most)
 
 
 def _room(replica: FittedReplica, table: TablePlan, key: ForeignKey, counts: Mapping[str, int]) -> int | None:

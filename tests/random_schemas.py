@@ -400,6 +400,9 @@ class _Drawing:
             if a.type == b.type and a.type in COMPARED:
                 yield f"{quoted(a.name)} <> {quoted(b.name)}"
         for a, b in combinations([column for column in own if not column.not_null], 2):
+            # A reference whose columns may never all have a value is left out: it refers to nothing.
+            if any({a.name, b.name} <= set(key.columns) for key in self.references):
+                continue
             yield f"{quoted(a.name)} IS NULL OR {quoted(b.name)} IS NOT NULL"
             yield f"num_nonnulls({quoted(a.name)}, {quoted(b.name)}) = 1"
             yield f"({quoted(a.name)} IS NULL) = ({quoted(b.name)} IS NULL)"

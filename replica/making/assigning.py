@@ -17,6 +17,7 @@ from replica.making.ruling import (
     Turn,
     allowed_parents,
     cannot_point,
+    crowded_nulls,
     distinct_rules,
     is_free_to_be_null,
     open_parents,
@@ -100,6 +101,8 @@ class Assigner:
             there = wish[:, 0] < code.sizes[0]
         if not is_free_to_be_null(turn):
             there[:] = True if not code.tree else there
+        if not code.tree:
+            there |= crowded_nulls(turn, ~there)
         if reference.fixed:
             # What is null in part refers to nothing, whatever the rest is.
             there &= ~cannot_point(turn)

@@ -21,7 +21,7 @@ from replica.databases.base import Evaluate
 from replica.kinds.base import is_null
 from replica.making.closed import closed_parents, may_be_closed
 from replica.making.made import MadeDatabase
-from replica.planning.decisions import ReferencePlan, TablePlan
+from replica.planning.decisions import ReferencePlan, TablePlan, UniquePlan
 from replica.relations.joins import group_numbers
 from replica.relations.rules import Distinct, Within, rank
 from replica.schema.model import ForeignKey, Unique, quote_name
@@ -92,9 +92,43 @@ def distinct_rules(turn: Turn) -> list[Distinct]:
     found = (
         _distinct(turn, planned.unique)
         for planned in turn.table.uniques
-        if planned.way == "references" and turn.free & set(planned.unique.columns)
+        if turn.free & set(planned.unique.columns) and _is_kept_here(turn, planned)
     )
     return [rule for rule in found if rule is not None]
+
+
+def _is_kept_here(turn: Turn, planned: UniquePlan) -> bool:
+    """True for rules made of references, and of columns that nothing can change since rows point to them."""
+    if planned.way != "repair" or turn.table.id not in turn.database.tables:
+        return planned.way == "references"
+    keys = turn.database.replica.plan.children(turn.table.id)
+    pointed = {name for key in keys for name in key.parent_columns}
+    own = {column.name for column in turn.table.columns if column.producer != "reference"}
+    return set(planned.unique.columns) & own <= pointed & set(turn.database.tables[turn.table.id].columns)
+
+
+def crowded_nulls(turn: Turn, null: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Returns the rows whose reference may not be null, since rules count nulls and another row has it: shape (rows,).
+
+    Args:
+        turn: the reference's.
+        null: the rows that would be null.
+    """
+    crowded = np.zeros(turn.n, dtype=bool)
+    for planned in turn.table.uniques:
+        unique = planned.unique
+        names = [name for name in unique.columns if name not in turn.free]
+        is_plain = not unique.nulls_distinct and not unique.expressions and not unique.predicate
+        if (
+            is_plain
+            and turn.free & set(unique.columns)
+            and _is_kept_here(turn, planned)
+            and not turn.pending & set(names)
+        ):
+            group = group_numbers([turn.known(name) for name in names]) if names else np.zeros(turn.n, np.int64)
+            at = np.flatnonzero(null)
+            crowded[at[rank(group[at]) > 0]] = True
+    return crowded
 
 
 def _distinct(turn: Turn, unique: Unique) -> Distinct | None:
