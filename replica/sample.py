@@ -86,6 +86,8 @@ def sample(replica: FittedReplica, settings: Settings, evaluate: Evaluate | None
             waiting.remove(name)
             yield making.finish(name)
             making.forget(name)
+    for name in waiting:
+        yield making.finish(name)
 
 
 def planned_rows(replica: FittedReplica, settings: Settings) -> dict[str, int]:
@@ -297,13 +299,20 @@ class _Making:
 
     # Finishing tables
 
+    def _can_follow(self, key: ForeignKey) -> bool:
+        """True where what a reference points to is drawn, and all that its values come from."""
+        if key.parent not in self.drawn:
+            return False
+        forgotten = key.parent not in self.database.tables
+        return forgotten or all(self.database.can_tell(key.parent, name) for name in key.parent_columns)
+
     def can_finish(self, name: str) -> bool:
         """True when every table that this one points to has been drawn, and likewise for those its rules look at."""
         looked_at, left = {name}, [name]
         while left:
             at = left.pop()
             plan = self.plans[at]
-            if at not in self.drawn or not {found.key.parent for found in plan.references} <= self.drawn:
+            if at not in self.drawn or not all(self._can_follow(found.key) for found in plan.references):
                 return False
             more = {*aggregated(plan), *bounded_by(plan)} - looked_at
             looked_at |= more
@@ -354,6 +363,9 @@ class _Making:
         What is pointed to may not change any more once something points to it.
         """
         if made.plan.id in self.pointable or not self._pointed(made.plan.id):
+            return
+        if not all(self.database.can_tell(made.plan.id, name) for name in made.plan.table.by_name):
+            # Rows that it depends on are still to be drawn.
             return
         self.pointable.add(made.plan.id)
         late = self._late(made.plan)

@@ -106,6 +106,20 @@ CASES = {
         CREATE TABLE t (id int PRIMARY KEY, up int NOT NULL REFERENCES t, CHECK (id <= up));
         INSERT INTO t SELECT n, least(20, n + n % 3) FROM generate_series(1, 20) n;
     """,
+    "references within a tenant that nothing else names": """
+        CREATE TABLE t (tenant_id int, no int, up_no int, PRIMARY KEY (tenant_id, no),
+            FOREIGN KEY (tenant_id, up_no) REFERENCES t);
+        INSERT INTO t SELECT n / 8, n % 8, CASE WHEN n % 8 > 0 THEN (n % 8) / 2 END FROM generate_series(0, 39) n;
+    """,
+    "references within a tenant in a circle of tables": """
+        CREATE TABLE person (id int PRIMARY KEY, tenant_id int, desk int);
+        CREATE TABLE desk (tenant_id int NOT NULL REFERENCES person, no int, beside int, PRIMARY KEY (tenant_id, no),
+            FOREIGN KEY (tenant_id, beside) REFERENCES desk);
+        INSERT INTO person SELECT generate_series(1, 20);
+        INSERT INTO desk SELECT n / 4 + 1, n % 4, nullif((n + 1) % 4, 0) FROM generate_series(0, 39) n;
+        UPDATE person SET tenant_id = id / 4 + 1, desk = id % 4;
+        ALTER TABLE person ADD FOREIGN KEY (tenant_id, desk) REFERENCES desk;
+    """,
     "a key that is mended before its table points to itself": """
         CREATE TABLE t (region text, no int, up_region text, up_no int, PRIMARY KEY (region, no),
             FOREIGN KEY (up_region, up_no) REFERENCES t);

@@ -103,6 +103,25 @@ class MadeDatabase:
             made.columns[name] = pa.concat_arrays(parts) if parts else self.chunk(table, name, slice(0, 0))
         return made.columns[name]
 
+    def can_tell(self, table: str, name: str, asked: frozenset[tuple[str, str]] = frozenset()) -> bool:
+        """Returns True where a column can be told by now: tables that its values come from may be still to come.
+
+        Args:
+            table: the table.
+            name: the column.
+            asked: columns that wait for this one; what waits for itself cannot be told.
+        """
+        if table not in self.tables or (table, name) in asked:
+            return False
+        made = self.tables[table]
+        is_reference = any(column.name == name for column in made.plan.by("reference"))
+        if not is_reference or name in made.columns:
+            return True
+        return all(
+            self.can_tell(key.parent, key.parent_columns[key.columns.index(name)], asked | {(table, name)})
+            for key in self.filling(made.plan, name)
+        )
+
     def chunk(self, table: str, name: str, rows: slice) -> pa.Array:
         """Returns a column for a stretch of rows; stretches start at multiples of ``CHUNK_ROWS``."""
         made = self.tables[table]

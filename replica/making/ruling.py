@@ -84,7 +84,7 @@ class Turn:
 
     def is_made(self, key: ForeignKey) -> bool:
         """True where the rows that a reference points to, and their keys, are there."""
-        return key.parent in self.database.tables and not key.is_self
+        return not key.is_self and all(self.database.can_tell(key.parent, name) for name in key.parent_columns)
 
 
 def distinct_rules(turn: Turn) -> list[Distinct]:
@@ -230,6 +230,8 @@ def _common_numbers(ours: Sequence[pa.Array], theirs: Sequence[pa.Array]) -> tup
 def open_parents(turn: Turn) -> npt.NDArray[np.bool_]:
     """Returns which parents may be pointed to: shape (parents,). See :func:`replica.making.closed.closed_parents`."""
     parent = turn.database.tables[turn.key.parent]
+    if not all(turn.database.can_tell(turn.key.parent, name) for name in turn.key.parent_columns):
+        return np.ones(len(parent), dtype=bool)
     if not may_be_closed(turn.table.table, turn.table.checks, turn.key, parent.plan.table):
         return np.ones(len(parent), dtype=bool)
     targets = [turn.parent_column(turn.key, name) for name in turn.key.columns]
@@ -240,6 +242,8 @@ def owner_limits(turn: Turn, cap: int | None) -> Ints:
     """Returns the most children that each row may own, before any of them is made: shape (parents,)."""
     n = len(turn.database.tables[turn.key.parent])
     limits = np.full(n, turn.n if cap is None else cap, np.int64)
+    if not turn.is_made(turn.key):
+        return limits
     limits[~open_parents(turn)] = 0
     for within in within_rules(turn):
         limits[~np.isin(within.image, within.pairs[:, 1])] = 0

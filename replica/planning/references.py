@@ -72,7 +72,7 @@ def plan_references(table: Table, owner: ForeignKey | None, around: Surroundings
     filled = {column.name for column in table.columns if column.name not in table.reference_columns}
     filled |= set(owner.columns) if owner else set()
     # What has to wait comes last, so that nothing depends on it.
-    rank = {key.id: (key.id in around.deferred or key.is_self, -len(key.columns), key.id) for key in keys}
+    rank = {key.id: (key.is_self, key.id in around.deferred, -len(key.columns), key.id) for key in keys}
     plans: list[ReferencePlan] = []
     wider = [owner] if owner else []
     for key in sorted(keys, key=lambda key: rank[key.id]):

@@ -134,8 +134,11 @@ def _own_keys(table: Table, circles: Iterable[set[tuple[str, str]]]) -> tuple[st
         for rule in table.uniques
         if len(rule.columns) == 1 and not rule.expressions and rule.predicate is None
     }
-    return tuple(
-        column.name
-        for column in table.columns
-        if column.name in unique - alone and any((table.id, column.name) in circle for circle in circles)
-    )
+    targets: dict[str, set[tuple[str, str]]] = {}
+    for key in table.foreign_keys:
+        for column, target in zip(key.columns, key.parent_columns, strict=True):
+            targets.setdefault(column, set()).add((key.parent, target))
+    # A tenant that only references within the tenant repeat starts here too.
+    own = {column for column, found in targets.items() if found == {(table.id, column)}}
+    own |= {name for name in unique - alone if any((table.id, name) in circle for circle in circles)}
+    return tuple(column.name for column in table.columns if column.name in own)
