@@ -16,11 +16,12 @@ from replica.evaluation.evaluate import evaluate as compare
 from replica.fit import fit
 from replica.fitted import FittedReplica
 from replica.imagining.snapshot import imagine_source
-from replica.inference import Draft, draft_map
+from replica.inference import Draft, draft_map, with_inferred
 from replica.load import LoadReport, load
 from replica.plan import plan
 from replica.planning.decisions import Plan
 from replica.planning.scope import check_drift
+from replica.planning.undeclared import with_references
 from replica.progress import Report, ignore
 from replica.sample import sample
 from replica.schema.model import Schema
@@ -163,13 +164,27 @@ def check(source: Url, target: Url, settings: Settings | None = None) -> list[Fi
     return [*into.check_target(schema, replace=settings.replace), *from_.check_source(schema)]
 
 
-def evaluate(source: Url, target: Url, report: Report = ignore) -> EvaluationReport:
+def evaluate(source: Url, target: Url, report: Report = ignore, settings: Settings | None = None) -> EvaluationReport:
     """Compares a replica with its source.
+
+    References that the schema does not declare count too: those of the map in ``settings``, or without one those that a
+    draft would adopt.
 
     Raises:
         EvaluateError: the target does not have the source's tables and columns.
     """
-    return compare(open_database(source), open_database(target), report)
+    from_ = open_database(source)
+    return compare(from_, open_database(target), report, _with_undeclared(from_, settings or Settings()))
+
+
+def _with_undeclared(source: Database, settings: Settings) -> Schema:
+    schema = source.introspect()
+    if settings.map_path is not None:
+        schema_map = read_map(settings.map_path)
+        check_drift(schema, schema_map, str(settings.map_path))
+        return with_references(schema, schema_map)
+    with source.snapshot() as snapshot:
+        return with_inferred(snapshot, schema)
 
 
 def refuse_same(source: Database, target: Database) -> None:

@@ -22,7 +22,8 @@ from replica.planning.references import (
     without_constants,
 )
 from replica.planning.rules import plan_rules
-from replica.planning.scope import check_rows, check_tables, require_columns, skipped_tables, with_references
+from replica.planning.scope import check_rows, check_tables, require_columns, skipped_tables
+from replica.planning.undeclared import with_references
 from replica.schema.model import Schema, Table
 from replica.schema.schema_map import SchemaMap
 from replica.settings import Settings

@@ -312,7 +312,9 @@ class _Making:
         while left:
             at = left.pop()
             plan = self.plans[at]
-            if at not in self.drawn or not all(self._can_follow(found.key) for found in plan.references):
+            loose = {found.parent for found in plan.table.loose_references} & set(self.plans)
+            is_drawn = at in self.drawn and loose <= self.drawn
+            if not is_drawn or not all(self._can_follow(found.key) for found in plan.references):
                 return False
             more = {*aggregated(plan), *bounded_by(plan)} - looked_at
             looked_at |= more
@@ -354,8 +356,11 @@ class _Making:
         # Persons follow from columns that are settled with this, before batches are made beside each other.
         self.database.people(made, slice(0, 0))
         self.ruler.settle(made)
-        if made.plan.id not in self.pointable or self._late(made.plan) or made.plan.rules:
+        polymorphic = made.plan.by("polymorphic")
+        if made.plan.id not in self.pointable or self._late(made.plan) or made.plan.rules or polymorphic:
             self._settle(made)
+        for column in polymorphic:
+            self.database.column(made.plan.id, column.name)
 
     def ready(self, made: MadeTable) -> None:
         """Settles what is pointed to, as far as that goes without references to rows that are not settled.
@@ -372,7 +377,9 @@ class _Making:
         for reference in made.plan.references:
             if reference not in late:
                 self.assigner.assign(made, reference)
-        self._settle(made, frozenset(name for found in late for name in found.free))
+        # Polymorphic columns point into tables that may not be there yet.
+        pending = {name for found in late for name in found.free} | made.plan.table.polymorphic_columns
+        self._settle(made, frozenset(pending))
 
     def _late(self, table: TablePlan) -> list[ReferencePlan]:
         """References to rows that are not settled before those of the table."""
@@ -525,13 +532,16 @@ class _Making:
     def _pointed(self, table: str) -> tuple[str, ...]:
         """Columns of a table that references point to."""
         keys = self.replica.plan.children(table)
-        return tuple(dict.fromkeys(column for key in keys for column in key.parent_columns))
+        loose = (found for other in self.replica.plan.tables for found in other.table.loose_references)
+        columns = [column for key in keys for column in key.parent_columns]
+        return tuple(dict.fromkeys([*columns, *(found.parent_column for found in loose if found.parent == table)]))
 
     def _is_changeable(self, made: MadeTable, name: str) -> bool:
         column = next(found for found in made.plan.columns if found.name == name)
         ordered = name == made.plan.order and made.fitted.sequence is not None
         fixed = ordered or self._is_pointed_at(made, name)
-        return column.producer == "kind" and not fixed and made.plan.role != "lookup"
+        decides = any(found.when and found.when[0] == name for found in made.plan.table.loose_references)
+        return column.producer == "kind" and not fixed and not decides and made.plan.role != "lookup"
 
     def _is_pointed_at(self, made: MadeTable, name: str) -> bool:
         """True for a column whose values rows have taken over already."""
@@ -598,6 +608,8 @@ def _seen_by(plan: Plan) -> dict[str, set[str]]:
     for table in plan.tables:
         for reference in table.references:
             seers[reference.key.parent].add(table.id)
+        for loose in table.table.loose_references:
+            seers.get(loose.parent, set()).add(table.id)
         for key in table.holder_path or ():
             seers[key.parent].add(table.id)
         at = table

@@ -213,14 +213,16 @@ def run(source: Source, target: Target, settings: Settings, as_json: AsJson = Fa
 
 
 @app.command()
-def evaluate(source: Source, target: Target, as_json: AsJson = False) -> None:
+@with_settings("map_path")
+def evaluate(source: Source, target: Target, settings: Settings, as_json: AsJson = False) -> None:
     """Say how alike a replica and its source are, and count broken constraints.
 
+    References that the schema does not declare count too: those of the map, or without one those that a draft adopts.
     Scores lie between 0 and 1. Leaves with exit code 44 where a constraint that holds in the source is missing or
     broken in the replica.
     """
     with watching(_messages()) as report:
-        found = replica.evaluate(source, target, report)
+        found = replica.evaluate(source, target, report, settings)
     if as_json:
         show.print_json(show.evaluation_json(found))
     else:

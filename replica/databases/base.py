@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from replica.databases.url import DatabaseUrl
 from replica.errors import LoadError, ReplicaError
-from replica.schema.model import ForeignKey, Schema, Table
+from replica.schema.model import ForeignKey, LooseReference, Schema, Table
 
 Reading = Literal["value", "length", "presence"]
 """How a column is read: its value, only the length of its value, or only whether there is one."""
@@ -114,6 +114,24 @@ class Finding:
     raises: type[ReplicaError] = LoadError
 
 
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """How many of some different keys a parent has.
+
+    Attributes:
+        values: different keys of the child that were looked up; nulls do not count.
+        found: how many of them the parent has.
+    """
+
+    values: int
+    found: int
+
+    @property
+    def share(self) -> float:
+        """The share that was found; 1 where there was nothing to look up."""
+        return self.found / self.values if self.values else 1.0
+
+
 class Snapshot(Protocol):
     """A consistent, read-only view of a source."""
 
@@ -148,6 +166,19 @@ class Snapshot(Protocol):
 
     def evaluate(self, table: Table, expression: str, columns: Mapping[str, pa.Array]) -> pa.Array | None:
         """See :data:`Evaluate`."""
+
+    def inclusion(self, child: Table, key: ForeignKey | LooseReference, parent: Table, limit: int) -> Inclusion:
+        """Looks up some of a child's keys in a parent.
+
+        Args:
+            child: the table with the keys.
+            key: where they are, and which key of the parent they are to name.
+            parent: the table they point to.
+            limit: the most different keys to look up; a few times as many rows are read for them.
+
+        Raises:
+            PrivilegeError: the user may not read one of the tables.
+        """
 
     def dump(self, target_version: int | None = None) -> Ddl:
         """Returns the schema as SQL, for a target of the given version."""

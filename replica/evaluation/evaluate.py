@@ -90,18 +90,21 @@ def _mean(values: list[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def evaluate(source: Database, target: Database, report: Report = ignore) -> EvaluationReport:
+def evaluate(
+    source: Database, target: Database, report: Report = ignore, schema: Schema | None = None
+) -> EvaluationReport:
     """Compares a replica with its source.
 
     Args:
         source: the original.
         target: the replica.
         report: told how far the comparison is.
+        schema: what to compare: the original's schema, with references that it does not declare; without them if None.
 
     Raises:
         EvaluateError: the replica does not have the original's tables and columns.
     """
-    schema, other = source.introspect(), target.introspect()
+    schema, other = schema or source.introspect(), target.introspect()
     _require_alike(schema, other)
     with source.snapshot() as original, target.snapshot() as synthetic:
         tables = tuple(
@@ -145,13 +148,14 @@ def _missing(schema: Schema, other: Schema) -> tuple[str, ...]:
         twin = other.by_id[table.id]
         for attribute in ("uniques", "foreign_keys", "checks", "exclusions", "triggers"):
             have = {found.name for found in getattr(twin, attribute)}
-            missing += [f"{table.id}.{quote_name(f.name)}" for f in getattr(table, attribute) if f.name not in have]
+            declared = [f for f in getattr(table, attribute) if getattr(f, "declared", True)]
+            missing += [f"{table.id}.{quote_name(f.name)}" for f in declared if f.name not in have]
     return tuple(missing)
 
 
 def carries_statistics(table: Table, column: Column) -> bool:
     """Returns True for columns whose distribution means something: no keys, references or computed values."""
-    if column.generated is not None or column.name in table.reference_columns:
+    if column.generated is not None or column.name in table.reference_columns | table.polymorphic_columns:
         return False
     alone = any(unique.columns == (column.name,) for unique in table.uniques)
     return not alone and column.type.family in _NUMBERS | _CATEGORIES

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replica.databases.base import Ddl, FamilySample, Reading, Repeats, Snapshot
+from replica.databases.base import Ddl, FamilySample, Inclusion, Reading, Repeats, Snapshot
 from replica.imagining.rows import Imagined, imagine_rows, with_sizes
 from replica.imagining.sizes import plan_sizes
 from replica.schema.graph import nullable_cost, order_tables
-from replica.schema.model import ForeignKey, Schema, Table
+from replica.schema.model import ForeignKey, LooseReference, Schema, Table
 from replica.settings import Settings
 
 
@@ -58,6 +58,16 @@ class ImaginedSnapshot:
         )
         counts = columns.drop_null().group_by(list(key.parent_columns)).aggregate([([], "count_all")])
         return counts.rename_columns([*key.parent_columns, "count"])
+
+    def inclusion(
+        self,
+        child: Table,  # noqa: ARG002 - imagined keys are no evidence
+        key: ForeignKey | LooseReference,  # noqa: ARG002
+        parent: Table,  # noqa: ARG002
+        limit: int,  # noqa: ARG002
+    ) -> Inclusion:
+        """See :meth:`replica.databases.base.Snapshot.inclusion`."""
+        return Inclusion(0, 0)
 
     def evaluate(self, table: Table, expression: str, columns: Mapping[str, pa.Array]) -> pa.Array | None:
         """See :data:`replica.databases.base.Evaluate`."""

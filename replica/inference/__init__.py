@@ -13,6 +13,7 @@ from replica.inference.roles import Roles, guess_roles
 from replica.inference.rules import Found, discover_rules
 from replica.inference.sampling import TableSample, sample_table
 from replica.inference.searching import with_search_vectors
+from replica.inference.undeclared import infer_undeclared
 from replica.kinds.personal import IDENTIFYING, guess_locale
 from replica.progress import Progress, Report, ignore
 from replica.schema.model import Schema, Table
@@ -51,23 +52,25 @@ def draft_map(
     Raises:
         PrivilegeError: a table may not be read.
     """
-    samples = {}
-    own = [table for table in schema.tables if has_own_rows(table)]
-    for i, table in enumerate(own):
-        report(Progress("draft", table.id, i, len(own), "tables"))
-        samples[table.id] = sample_table(snapshot, table)
-    roles = guess_roles(schema, samples)
+    samples = _samples(snapshot, schema, report)
     comments: dict[tuple[str, str | None], str] = {}
+    undeclared = infer_undeclared(schema, samples, snapshot)
+    schema = undeclared.added_to(schema)
+    samples = {name: replace(sample, table=schema.by_id[name]) for name, sample in samples.items()}
+    roles = guess_roles(schema, samples)
     tables: dict[str, TableMap] = {}
     names: list[str] = []
     for table in schema.tables:
-        tables[table.id] = _draft_table(table, schema, samples.get(table.id), roles, comments)
+        tables[table.id] = undeclared.written_to(
+            _draft_table(table, schema, samples.get(table.id), roles, comments), table
+        )
         if table.id in samples:
             tables[table.id], reasons = with_search_vectors(tables[table.id], samples[table.id], snapshot.evaluate)
             comments |= reasons
             for column, found in tables[table.id].columns.items():
                 if found.kind in _NAMES:
                     names += samples[table.id].texts(column)[:500]
+    comments |= undeclared.comments
     locale = guess_locale(names) if names else "en_US"
     if rules:
         discovered = discover_rules(snapshot, schema, tables, samples, min_holders, report)
@@ -85,6 +88,24 @@ def draft_map(
 def _with_rules(tables: Mapping[str, TableMap], found: list[Found]) -> dict[str, TableMap]:
     by_table = {name: tuple(one.rule for one in found if one.table == name) for name in tables}
     return {name: replace(table, rules=by_table[name]) for name, table in tables.items()}
+
+
+def with_inferred(snapshot: Snapshot, schema: Schema) -> Schema:
+    """Returns a schema with the references that a draft would add to it.
+
+    Raises:
+        PrivilegeError: a table may not be read.
+    """
+    return infer_undeclared(schema, _samples(snapshot, schema, ignore), snapshot).added_to(schema)
+
+
+def _samples(snapshot: Snapshot, schema: Schema, report: Report) -> dict[str, TableSample]:
+    samples = {}
+    own = [table for table in schema.tables if has_own_rows(table)]
+    for i, table in enumerate(own):
+        report(Progress("draft", table.id, i, len(own), "tables"))
+        samples[table.id] = sample_table(snapshot, table)
+    return samples
 
 
 def has_own_rows(table: Table) -> bool:

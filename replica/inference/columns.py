@@ -44,7 +44,7 @@ class TableGuess:
 
 def is_structural(sample: TableSample, column: Column) -> bool:
     """Returns True for columns that nothing is learned of: keys, references, computed ones."""
-    if column.generated is not None or column.name in sample.table.reference_columns:
+    if column.generated is not None or column.name in sample.table.reference_columns | sample.table.polymorphic_columns:
         return True
     return _is_key(sample, column)
 
@@ -71,8 +71,8 @@ def guess_column(guess: TableGuess, column: Column, schema: Schema) -> Guess:
     ordering = guess.ordering
     if column.generated is not None:
         return _as(column, "generated"), None
-    if column.name in table.reference_columns:
-        return _as(column, "reference"), None
+    if (pointing := _pointing(table, column)) is not None:
+        return pointing
     if column.name in ordering.counters:
         within, start = ordering.counters[column.name]
         return ColumnMap(kind="counter", type=column.type.name, within=within, start=start), ordering.reasons[
@@ -92,6 +92,17 @@ def guess_column(guess: TableGuess, column: Column, schema: Schema) -> Guess:
     kind = kind_of_type(column)
     after, near = ordering.after.get(column.name), ordering.near.get(column.name)
     return ColumnMap(kind=kind, type=column.type.name, after=after, near=near), ordering.reasons.get(column.name)
+
+
+def _pointing(table: Table, column: Column) -> Guess | None:
+    """Columns of references, polymorphic ones too."""
+    if column.name in table.reference_columns:
+        return _as(column, "reference"), None
+    if column.name in table.polymorphic_columns:
+        return _as(column, "polymorphic"), None
+    if any(found.when and found.when[0] == column.name for found in table.loose_references):
+        return _as(column, "category"), "it says which table another column points into"
+    return None
 
 
 def _as(column: Column, kind: str) -> ColumnMap:

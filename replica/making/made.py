@@ -19,11 +19,12 @@ from replica.kinds.base import Codes, People, Rows
 from replica.kinds.datetime import moment_array, order_numbers
 from replica.kinds.personal import locale_of, sexes
 from replica.making.drawing import CHUNK_ROWS, Skeleton
+from replica.making.loose import Parent, polymorphic_keys, put_keys, rules_over
 from replica.planning.decisions import ColumnPlan, ReferencePlan, TablePlan
 from replica.relations.gaps import in_units
 from replica.relations.joins import NULL, group_numbers
 from replica.relations.keys import KeyMaker
-from replica.schema.model import ForeignKey
+from replica.schema.model import ForeignKey, LooseReference
 from replica.seeds import stream
 
 Ints = npt.NDArray[np.int64]
@@ -137,10 +138,11 @@ class MadeDatabase:
             "key": self._key_chunk,
             "counter": self._counter_chunk,
             "period_end": self._period_end_chunk,
+            "polymorphic": self._polymorphic_chunk,
         }
-        is_copy = made.plan.role == "lookup" and column.producer != "reference"
+        is_copy = made.plan.role == "lookup" and column.producer not in ("reference", "polymorphic")
         make = self._kind_chunk if is_copy else producers.get(column.producer, self._kind_chunk)
-        return make(made, column, rows)
+        return self._with_keys(made, column, make(made, column, rows), rows)
 
     def _key_chunk(self, made: MadeTable, column: ColumnPlan, rows: slice) -> pa.Array:
         return self._salted(made.plan.id, column.name).values(np.arange(rows.start, rows.stop))
@@ -294,6 +296,40 @@ class MadeDatabase:
             numbers[order] = within + (column.map.start if column.map.start is not None else 1)
             made.columns[column.name] = pa.array(numbers)
         return made.columns[column.name].slice(rows.start, rows.stop - rows.start)
+
+    def _polymorphic_chunk(self, made: MadeTable, column: ColumnPlan, rows: slice) -> pa.Array:
+        """Points each row to one of the table that its type stands for."""
+        if column.name not in made.columns:
+            table, name = made.plan.table, column.name
+            found = [loose for loose in table.loose_references if loose.column == name and loose.when]
+            types = self.column(table.id, next(loose.when[0] for loose in found if loose.when))
+            parents = {loose.when[1]: self._pointed_to(loose) for loose in found if loose.when}
+            groups = [self._groups(made, others) for others in rules_over(table, name)]
+            rng = stream(self.seed, "polymorphic", table.id, name)
+            made.columns[name] = polymorphic_keys(types, column.column, parents, groups, rng)
+        return made.columns[column.name].slice(rows.start, rows.stop - rows.start)
+
+    def _groups(self, made: MadeTable, names: tuple[str, ...]) -> Ints:
+        """Numbers what columns say together; -1 where one of them is null."""
+        columns = [self.column(made.plan.id, name) for name in names]
+        if not columns:
+            return np.zeros(len(made), np.int64)
+        null = np.any([np.array(values.is_null()) for values in columns], axis=0)
+        return np.where(null, -1, group_numbers(columns))
+
+    def _pointed_to(self, loose: LooseReference) -> Parent:
+        parent = self.tables.get(loose.parent)
+        rows = len(parent) if parent is not None else 0
+        return Parent(rows, lambda numbers: self.parent_values(loose.parent, loose.parent_column, numbers))
+
+    def _with_keys(self, made: MadeTable, column: ColumnPlan, values: pa.Array, rows: slice) -> pa.Array:
+        """Puts keys of rows that exist into values that hold keys."""
+        table = made.plan.table
+        found = [loose for loose in table.loose_references if loose.column == column.name and loose.path is not None]
+        if not found:
+            return values
+        rng = stream(self.seed, "inside", table.id, column.name, rows.start)
+        return put_keys(values, column.column, [(loose, self._pointed_to(loose)) for loose in found], rng)
 
     def _period_end_chunk(self, made: MadeTable, column: ColumnPlan, rows: slice) -> pa.Array:
         """Ends each period where the next of the same owner starts; the last one as its codes say."""

@@ -15,6 +15,12 @@ from replica.schema.model import Column, ForeignKey, Table, quote_name
 from replica.schema.schema_map import STRUCTURAL, ColumnMap, TableMap
 
 _MOMENTS = ("date", "timestamp", "timestamptz")
+# Kinds that only the structure can give a column.
+_NOT_HELD = {
+    "reference": "no reference holds the column: declare one, or",
+    "polymorphic": "no polymorphic pair holds the column: add one, or",
+    "generated": "the database does not compute the column:",
+}
 
 
 def plan_column(table: Table, column: Column, found: ColumnMap) -> ColumnPlan:
@@ -29,10 +35,10 @@ def plan_column(table: Table, column: Column, found: ColumnMap) -> ColumnPlan:
         return ColumnPlan(column, "generated", None, {}, found)
     if column.name in table.reference_columns:
         return ColumnPlan(column, "reference", None, {}, found)
-    if found.kind == "reference":
-        raise PlanError(f"{where}: kind reference, but no reference holds the column: declare one, or choose a kind")
-    if found.kind == "generated":
-        raise PlanError(f"{where}: kind generated, but the database does not compute the column: choose a kind")
+    if column.name in table.polymorphic_columns:
+        return ColumnPlan(column, "polymorphic", None, {}, found)
+    if found.kind in _NOT_HELD:
+        raise PlanError(f"{where}: kind {found.kind}, but {_NOT_HELD[found.kind]} choose a kind")
     if found.kind in STRUCTURAL:
         _check_structural(table, column, found, where)
         return ColumnPlan(column, cast("Producer", found.kind), None, {}, found)

@@ -12,7 +12,7 @@ from replica.schema.model import Check, Column, ForeignKey, Schema, Table, Uniqu
 from replica.schema.rules import Rule
 from replica.schema.schema_map import ColumnMap, Role, SchemaMap
 
-Producer = Literal["kind", "key", "reference", "generated", "counter", "period_end", "derived"]
+Producer = Literal["kind", "key", "reference", "polymorphic", "generated", "counter", "period_end", "derived"]
 
 
 Way = Literal["key", "counter", "order", "references", "repair"]

@@ -117,6 +117,8 @@ def plan_unique(
     for column in parts:
         if column.producer == "counter" and set(column.map.within) <= set(unique.columns) and plain:
             return UniquePlan(unique, "counter")
+    if plain and any(column.producer == "polymorphic" for column in parts):
+        return UniquePlan(unique, "references")
     if (
         plain
         and not unique.predicate

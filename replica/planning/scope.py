@@ -1,16 +1,14 @@
-"""Which tables take part: names in settings and map, references that only the map knows, tables without rows."""
+"""Which tables take part: names in settings and map, tables without rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from faker.config import AVAILABLE_LOCALES
 
 from replica.errors import DriftError, PlanError
-from replica.schema.graph import with_own_keys
-from replica.schema.model import ForeignKey, Schema, Table, Unique, column_list, quote_name
-from replica.schema.schema_map import ReferenceMap, SchemaMap
+from replica.schema.model import ForeignKey, Schema, Table, column_list, quote_name
+from replica.schema.schema_map import SchemaMap
 from replica.settings import Settings
 
 
@@ -49,7 +47,7 @@ def check_tables(schema: Schema, schema_map: SchemaMap, settings: Settings) -> N
     for option, names in (("--rows", settings.rows), ("--include", settings.include), ("--exclude", settings.exclude)):
         for name in names:
             if name not in schema.by_id:
-                raise PlanError(f"{option} {name}: there is no such table; known are {_some(schema.by_id)}")
+                raise PlanError(f"{option} {name}: there is no such table; known are {some_of(schema.by_id)}")
             if schema.by_id[name].kind == "partition":
                 root = schema.by_id[name].inherits[0]
                 raise PlanError(f"{option} {name}: a partition gets its rows through {root}: name that one")
@@ -79,58 +77,17 @@ def check_rows(schema_map: SchemaMap, rows: Iterable[str], skipped: Mapping[str,
     """
     for name in rows:
         if name not in schema_map.tables:
-            raise PlanError(f"--rows {name}: there is no such table; known are {_some(schema_map.tables)}")
+            raise PlanError(f"--rows {name}: there is no such table; known are {some_of(schema_map.tables)}")
         if name in skipped:
             raise PlanError(f"--rows {name}: the table gets no rows ({skipped[name]}): leave it out of --rows")
         if schema_map.tables[name].role == "lookup":
             raise PlanError(f"--rows {name}: a lookup keeps its rows: leave it out, or make its role public in the map")
 
 
-def _some(names: Iterable[str]) -> str:
+def some_of(names: Iterable[str]) -> str:
+    """Returns the first of some names, for messages."""
     listed = sorted(names)
     return ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "")
-
-
-def with_references(schema: Schema, schema_map: SchemaMap) -> Schema:
-    """Adds the references that only the map declares to the tables."""
-    tables = []
-    for table in schema.tables:
-        keys = list(table.foreign_keys)
-        for found in schema_map.tables[table.id].references:
-            where = f"schema map: {table.id}: reference {column_list(found.columns)}"
-            _check_reference(schema, table, found, where)
-            if any((set(key.columns), key.parent) == (set(found.columns), found.parent) for key in keys):
-                raise PlanError(f"{where}: {found.parent} is referenced by these columns already; take it away")
-            name = "_".join((*found.columns, schema.by_id[found.parent].name))
-            keys.append(ForeignKey(name, table.id, found.columns, found.parent, found.parent_columns, declared=False))
-        tables.append(replace(table, foreign_keys=tuple(keys)))
-    return replace(schema, tables=tuple(with_own_keys(tables)))
-
-
-def _check_reference(schema: Schema, table: Table, found: ReferenceMap, where: str) -> None:
-    """Refuses a reference of the map that the database itself would refuse."""
-    parent = schema.by_id.get(found.parent)
-    if parent is None:
-        raise PlanError(f"{where}: there is no table {found.parent}; known are {_some(schema.by_id)}")
-    target = f"{found.parent}{column_list(found.parent_columns)}"
-    require_columns(table, found.columns, where)
-    require_columns(parent, found.parent_columns, where)
-    if not found.columns or len(found.columns) != len(found.parent_columns):
-        raise PlanError(f"{where}: it points to {target}: give one column of {found.parent} for each")
-    if not any(_is_plain_key(unique) and set(unique.columns) == set(found.parent_columns) for unique in parent.uniques):
-        raise PlanError(f"{where}: {target} is not unique: point to a key of {found.parent}")
-    for name, other in zip(found.columns, found.parent_columns, strict=True):
-        own, wanted = table.by_name[name].type, parent.by_name[other].type
-        if own.family != wanted.family and not {own.family, wanted.family} <= {"integer", "numeric"}:
-            raise PlanError(
-                f"{where}: {quote_name(name)} is {own.name}, but {found.parent}.{quote_name(other)} is {wanted.name}:"
-                " point to columns of the same type"
-            )
-
-
-def _is_plain_key(unique: Unique) -> bool:
-    """True for a rule over columns alone that holds for all rows."""
-    return not unique.expressions and unique.predicate is None
 
 
 def require_columns(table: Table, columns: Iterable[str], where: str) -> None:
@@ -141,7 +98,7 @@ def require_columns(table: Table, columns: Iterable[str], where: str) -> None:
     """
     for column in columns:
         if column not in table.by_name:
-            known = _some(map(quote_name, table.by_name))
+            known = some_of(map(quote_name, table.by_name))
             raise PlanError(f"{where}: table {table.id} has no column {quote_name(column)}; known are {known}")
 
 

@@ -202,6 +202,35 @@ class ForeignKey:
 
 
 @dataclass(frozen=True, slots=True)
+class LooseReference:
+    """A reference that no foreign key could declare: one half of a polymorphic pair, or keys inside values.
+
+    Attributes:
+        child: id of the table that holds it.
+        column: the column that holds keys, or values with keys inside.
+        parent: id of the table that is pointed to.
+        parent_column: the column that is pointed to; a unique key of the parent.
+        when: for a polymorphic pair, the column with the type and the type that means this parent.
+        path: for keys inside values, where they are: names of JSON members, and ``*`` for each element of a list or an
+            array; None where the column itself is the key.
+    """
+
+    child: str
+    column: str
+    parent: str
+    parent_column: str
+    when: tuple[str, str] | None = None
+    path: tuple[str, ...] | None = None
+
+    @property
+    def id(self) -> str:
+        """The reference's name within the whole schema; it says which column it is about, and no value but a type."""
+        place = ".".join((quote_name(self.column), *(self.path or ())))
+        when = f" where {quote_name(self.when[0])} is {self.when[1]}" if self.when else ""
+        return f"{self.child}.{place} -> {self.parent}{when}"
+
+
+@dataclass(frozen=True, slots=True)
 class Exclusion:
     """An EXCLUDE constraint: its name, its columns and its definition in SQL."""
 
@@ -290,6 +319,7 @@ class Table:
         comment: the comment on the table.
         own_keys: unique columns that composite references repeat although their values start here; see
             :func:`~replica.schema.graph.with_own_keys`.
+        loose_references: references of the schema map that no foreign key could declare.
     """
 
     schema: str
@@ -312,6 +342,7 @@ class Table:
     unlogged: bool = False
     comment: str | None = None
     own_keys: tuple[str, ...] = ()
+    loose_references: tuple[LooseReference, ...] = ()
 
     @property
     def id(self) -> str:
@@ -337,6 +368,11 @@ class Table:
         """
         pointed = {column for key in self.foreign_keys for column in key.columns}
         return frozenset(pointed - set(self.own_keys))
+
+    @property
+    def polymorphic_columns(self) -> frozenset[str]:
+        """Columns that point to a row of the table that another column names."""
+        return frozenset(found.column for found in self.loose_references if found.when is not None)
 
     @property
     def writable_columns(self) -> tuple[Column, ...]:

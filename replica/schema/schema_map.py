@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from replica.errors import SchemaMapError
@@ -27,7 +27,7 @@ from replica.schema.rules import AnyRule, Rule
 Triggers = Literal["skip", "fire", "statement"]
 Role = Literal["subject", "private", "public", "lookup", "skip"]
 
-STRUCTURAL = frozenset({"key", "reference", "generated", "counter", "period_end", "derived"})
+STRUCTURAL = frozenset({"key", "reference", "polymorphic", "generated", "counter", "period_end", "derived"})
 """Kinds of columns that follow from the structure and are no column kinds: nothing is learned of them."""
 
 _PLAIN = re.compile(r"[A-Za-z_][\w.()-]*( [\w.()-]+)*")
@@ -85,6 +85,36 @@ class ReferenceMap:
 
 
 @dataclass(config=_CONFIG)
+class PolymorphicMap:
+    """A pair of columns that together point to a row: one says in which table, the other which.
+
+    Attributes:
+        type: the column that says in which table.
+        id: the column that says which row.
+        parents: the table that each value of the type stands for; its primary key has one column.
+    """
+
+    type: str
+    id: str
+    parents: Mapping[str, str]
+
+
+@dataclass(config=_CONFIG)
+class InsideMap:
+    """Keys of other rows inside the values of an array or a JSON document.
+
+    Attributes:
+        column: the column.
+        path: where in a value they are: names of members, ``*`` for each element of a list; ``["*"]`` for an array.
+        parent: the parent table; its primary key has one column.
+    """
+
+    column: str
+    path: tuple[str, ...]
+    parent: str
+
+
+@dataclass(config=_CONFIG)
 class TableMap:
     """What a table is and how its rows hang together.
 
@@ -98,6 +128,8 @@ class TableMap:
         triggers: ``skip`` so that the table's triggers do not see the rows of a replica, ``fire`` so that they see each
             row come, ``statement`` so that they see each row updated once all are there.
         references: references that the schema does not declare.
+        polymorphic: pairs of columns that point to rows of several tables.
+        keys_inside: keys of other rows inside arrays and JSON documents.
         rules: rules that the schema does not declare and the rows keep.
         columns: what makes each column's values.
     """
@@ -114,6 +146,12 @@ class TableMap:
     ] = "skip"
     references: Annotated[
         tuple[ReferenceMap, ...], Field(description="References that the schema does not declare.")
+    ] = ()
+    polymorphic: Annotated[
+        tuple[PolymorphicMap, ...], Field(description="Pairs of columns that point to rows of several tables.")
+    ] = ()
+    keys_inside: Annotated[
+        tuple[InsideMap, ...], Field(description="Keys of other rows inside arrays and JSON documents.")
     ] = ()
     rules: Annotated[tuple[AnyRule, ...], Field(description="Rules that the rows keep, undeclared as they are.")] = ()
     columns: Annotated[Mapping[str, ColumnMap], Field(description="What makes each column's values.")] = Field(
@@ -141,7 +179,20 @@ class SchemaMap:
 _ADAPTER = TypeAdapter(SchemaMap)
 
 Comments = Mapping[tuple[str, str | None], str]
-"""Why the tool guessed what it guessed: by table, and column or None for the table itself."""
+"""Why the tool guessed what it guessed: by table, and column or None for the table itself.
+
+What is said of references is found under :func:`place_of`, and what was not sure enough to be written under
+``PERHAPS``, a line each.
+"""
+
+PERHAPS = "?"
+
+
+def place_of(found: ReferenceMap | PolymorphicMap | InsideMap) -> str:
+    """Returns under which name comments speak of a reference."""
+    if isinstance(found, ReferenceMap):
+        return f"-> {', '.join(found.columns)}"
+    return f"-> {found.id}" if isinstance(found, PolymorphicMap) else f"-> {found.column}.{'.'.join(found.path)}"
 
 
 def json_schema() -> dict[str, Any]:
@@ -204,6 +255,8 @@ def write_map(schema_map: SchemaMap, comments: Comments, previous: str | None = 
     known = page.document.get("tables") or {}
     for name in known:
         if name in schema_map.tables:
+            # First, so that what goes to the end of a list stays before columns that come behind it.
+            page.add_references(name, schema_map.tables[name], comments)
             page.add_rules(name, schema_map.tables[name], comments)
             page.update_columns(name, schema_map.tables[name], comments)
     page.update(
@@ -241,6 +294,7 @@ def _in_blocks(text: str) -> str:
         return ""
     tables = document.get("tables") or {}
     nodes = [document, tables, *tables.values(), *(table.get("columns") or {} for table in tables.values())]
+    nodes += [table[key] for table in tables.values() for key in _REFERENCES if table.get(key)]
     in_braces = [node for node in nodes if node and node.fa.flow_style()]
     if not in_braces:
         return text
@@ -318,6 +372,33 @@ class _Page:
         }
         self.update(tables[name], "columns", wanted, self._end(tables, name))
 
+    def add_references(self, name: str, table: TableMap, comments: Comments) -> None:
+        """Adds the references that columns which the map lacks take part in; without them those would hold nothing."""
+        tables = self.document["tables"]
+        known = tables[name].get("columns") or {}
+        for key, entries in _references(table).items():
+            new = [found for found in entries if set(known) < {*known, *_columns_of(found)} <= {*known, *table.columns}]
+            lines = [_reference_line(found, _new(comments.get((name, place_of(found))))) for found in new]
+            if new and tables[name].get(key):
+                end, column = self._end_of_list(tables[name][key])
+                self._edits.append((end, end, _indented(lines, column)))
+            elif new:
+                start = tables.lc.key(name)[0] + 1
+                self._edits.append((start, start, _indented([f"{key}:", *_indented(lines, 2)], _column(tables[name]))))
+
+    def _end_of_list(self, node: CommentedSeq) -> tuple[int, int]:
+        """The line behind a list, and how far its dashes are indented."""
+        line = int(node.lc.item(len(node) - 1)[0])
+        column = self.lines[line].index("-")
+        end = line + 1
+        for at in range(line + 1, len(self.lines)):
+            bare = self.lines[at].lstrip()
+            if bare and not bare.startswith("#"):
+                if len(self.lines[at]) - len(bare) <= column:
+                    break
+                end = at + 1
+        return end, column
+
     def _update_type(self, node: CommentedMap, wanted: str) -> None:
         if node.get("type") in (None, wanted):
             return
@@ -361,12 +442,7 @@ def _table_lines(name: str, table: TableMap, comments: Comments, *, is_new: bool
     lines += [f"{key}: {_yaml(value)}" for key, value in single.items() if value is not None]
     if table.triggers != "skip":
         lines.append(f"triggers: {table.triggers}")
-    if table.references:
-        lines.append("references:")
-        lines += [
-            f"  - {_yaml({'columns': list(r.columns), 'parent': r.parent, 'parent_columns': list(r.parent_columns)})}"
-            for r in table.references
-        ]
+    lines += _reference_lines(name, table, comments)
     lines += _rule_lines(name, table, comments, is_new=False)
     if table.columns:
         lines.append("columns:")
@@ -396,6 +472,39 @@ def _rule_text(rule: Rule) -> str:
     order = {"form": rule.form} | {name: value for name, value in values.items() if name != "keep"}
     listed = {name: list(value) if isinstance(value, tuple) else value for name, value in order.items()}
     return _yaml({name: v for name, v in listed.items() if v not in (None, [], False)} | {"keep": rule.keep})
+
+
+def _reference_lines(name: str, table: TableMap, comments: Comments) -> list[str]:
+    """The references of all forms, each with its evidence, and as comments those that were not sure enough."""
+    lines = []
+    for key, entries in _references(table).items():
+        if entries:
+            lines.append(f"{key}:")
+        lines += [f"  {_reference_line(found, comments.get((name, place_of(found))))}" for found in entries]
+    perhaps = comments.get((name, PERHAPS), "")
+    return lines + [_comment(f"perhaps: {line}").strip() for line in perhaps.splitlines()]
+
+
+_REFERENCES = ("references", "polymorphic", "keys_inside")
+
+
+def _references(table: TableMap) -> dict[str, tuple[ReferenceMap | PolymorphicMap | InsideMap, ...]]:
+    return {key: getattr(table, key) for key in _REFERENCES}
+
+
+def _reference_line(found: ReferenceMap | PolymorphicMap | InsideMap, why: str | None) -> str:
+    values = {field.name: _plain(getattr(found, field.name)) for field in fields(found)}
+    return f"- {_yaml(values)}{_comment(why)}"
+
+
+def _columns_of(found: ReferenceMap | PolymorphicMap | InsideMap) -> tuple[str, ...]:
+    if isinstance(found, ReferenceMap):
+        return found.columns
+    return (found.type, found.id) if isinstance(found, PolymorphicMap) else (found.column,)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _column_line(name: str, column: ColumnMap, why: str | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from replica.databases.postgres.connection import reported
+from replica.databases.postgres.references import count_lost
 from replica.schema.model import Column, ForeignKey, Schema, Table, Unique, quote_name
 
 # Texts and quoted names stay what they are, even where they hold the word.
@@ -56,6 +57,8 @@ def _queries(table: Table, rows: str, schema: Schema) -> Iterator[tuple[str, str
         yield f"{table.id}.{quote_name(unique.name)}", _count_duplicates(rows, unique)
     for key in table.foreign_keys:
         yield key.id, _count_orphans(rows, key, _rows(schema.by_id[key.parent]))
+    for loose in table.loose_references:
+        yield loose.id, count_lost(loose, rows, table, schema.by_id[loose.parent])
     for check in table.checks:
         yield f"{table.id}.{quote_name(check.name)}", _count_false(rows, check.expression)
 

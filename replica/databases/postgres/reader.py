@@ -11,14 +11,15 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replica.databases.base import Ddl, FamilySample, Reading, Repeats
+from replica.databases.base import Ddl, FamilySample, Inclusion, Reading, Repeats
 from replica.databases.postgres.connection import address, connect, reported
 from replica.databases.postgres.ddl import choose_tool, dump_section
 from replica.databases.postgres.evaluating import evaluate
+from replica.databases.postgres.references import ROWS_PER_KEY, count_found
 from replica.databases.postgres.repeats import count_repeats_sql, may_repeat
 from replica.databases.postgres.types import EPOCH_DAYS, EPOCH_US
 from replica.databases.url import DatabaseUrl
-from replica.schema.model import Column, ForeignKey, Table
+from replica.schema.model import Column, ForeignKey, LooseReference, Table
 
 STATEMENT_TIMEOUT_MS = 60 * 60 * 1000
 """A read that takes longer than an hour is a mistake; sampling keeps reads of large tables short."""
@@ -125,6 +126,12 @@ class PostgresSnapshot:
     def evaluate(self, table: Table, expression: str, columns: Mapping[str, pa.Array]) -> pa.Array | None:
         """See :data:`replica.databases.base.Evaluate`."""
         return evaluate(self._holder, table, expression, columns)
+
+    def inclusion(self, child: Table, key: ForeignKey | LooseReference, parent: Table, limit: int) -> Inclusion:
+        """See :meth:`replica.databases.base.Snapshot.inclusion`."""
+        rows = f"{_only(child)} AS t{_scatter(child, ROWS_PER_KEY * limit)}"
+        data = self._fetch(count_found(key, rows, child, parent, limit), f"looking up keys of {child.id}")
+        return Inclusion(int(data.column(0)[0].as_py()), int(data.column(1)[0].as_py()))
 
     def dump(self, target_version: int | None = None) -> Ddl:
         """See :meth:`replica.databases.base.Snapshot.dump`."""
