@@ -90,7 +90,7 @@ def infer_references(schema: Schema, samples: Samples, snapshot: Snapshot | None
     by_value = [p for p in evidence.by_value() if (p.key.child, p.key.columns) not in known]
     taken = {(p.key.child, p.key.columns) for p in by_value}
     found = [p for p in found if (p.key.child, p.key.columns) not in taken] + by_value
-    return _without_implied(schema, _without_circles(schema, found))
+    return _without_implied(schema, _without_strangers(schema, _without_circles(schema, found)))
 
 
 class _Evidence:
@@ -218,6 +218,30 @@ def shown(found: Inclusion, parent: Table) -> str:
     if found.share == 1:
         return f"all of {found.values} different keys are there"
     return f"{found.values - found.found} of {found.values} different keys are not in {parent.name}"
+
+
+def _without_strangers(schema: Schema, found: list[Proposal]) -> list[Proposal]:
+    """Takes back keys of several columns that share one with a declared key, where no value says that both hold.
+
+    Two references may share a tenant, which both their parents point to. They hardly share a version, which each parent
+    counts for itself.
+    """
+    keys = [*schema.foreign_keys, *(p.key for p in found if p.adopted)]
+    pointing = {(key.child, column) for key in keys if len(key.columns) == 1 for column in key.columns}
+
+    def is_strange(key: ForeignKey) -> bool:
+        target = dict(zip(key.columns, key.parent_columns, strict=True))
+        return any(
+            len(other.columns) > 1
+            and other.child == key.child
+            and other.parent != key.parent
+            and any((key.parent, target[column]) not in pointing for column in set(key.columns) & set(other.columns))
+            for other in schema.foreign_keys
+            if not set(other.columns) <= set(key.columns) and not set(key.columns) <= set(other.columns)
+        )
+
+    doubtful = [p for p in found if p.adopted and p.share is None and len(p.key.columns) > 1 and is_strange(p.key)]
+    return [replace(p, adopted=False) if p in doubtful else p for p in found]
 
 
 def _without_implied(schema: Schema, found: list[Proposal]) -> list[Proposal]:
