@@ -15,7 +15,7 @@ from replica.schema.schema_map import ColumnMap, Role, SchemaMap
 Producer = Literal["kind", "key", "reference", "polymorphic", "generated", "counter", "period_end", "derived"]
 
 
-Way = Literal["key", "counter", "order", "references", "repair"]
+Way = Literal["key", "counter", "order", "references", "repair", "polymorphic"]
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class UniquePlan:
     Attributes:
         unique: the rule.
         way: ``key`` where a column is different in every row anyway; ``counter`` and ``order`` where rows of one owner
-            are told apart by their place; ``references`` where assigning the references keeps it; ``repair`` where
-            values are changed until it holds.
+            are told apart by their place; ``references`` where assigning the references keeps it; ``polymorphic`` where
+            choosing the rows of a polymorphic pair keeps it; ``repair`` where values are changed until it holds.
     """
 
     unique: Unique

@@ -118,7 +118,7 @@ def plan_unique(
         if column.producer == "counter" and set(column.map.within) <= set(unique.columns) and plain:
             return UniquePlan(unique, "counter")
     if plain and any(column.producer == "polymorphic" for column in parts):
-        return UniquePlan(unique, "references")
+        return UniquePlan(unique, "polymorphic")
     if (
         plain
         and not unique.predicate
