@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -559,6 +559,11 @@ def test_an_expression_and_a_predicate_are_kept() -> None:
     ],
 )
 def test_a_rule_without_room_is_refused_by_its_name(kind: SqlType, values: pa.Array, listed: bool) -> None:
-    found = rule(Unique("only_one", ("x",)), {"x": kind}, listed=frozenset({"x"}) if listed else frozenset())
+    held = table({"x": kind}, required=("x",))
+    unique = Unique("only_one", ("x",))
+    found = Rule(Judge(held), unique, ("x",), frozenset({"x"}) if listed else frozenset())
     with pytest.raises(UnsatisfiableError, match=r"public\.t\.only_one"):
         keep_unique(found, {"x": values}, np.random.default_rng(0))
+    # Where there may be nulls, rows do without.
+    kept = keep_unique(replace(found, judge=Judge(table({"x": kind}))), {"x": values}, np.random.default_rng(0))
+    assert not repeated(found, kept).any()
