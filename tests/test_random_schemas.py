@@ -45,6 +45,7 @@ def pair(server: Server) -> Iterator[Pair]:
     server.drop(found.target)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=EXAMPLES,
     derandomize=True,
