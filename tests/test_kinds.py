@@ -467,6 +467,18 @@ def test_heavy_tails_keep_their_quantiles_and_their_range(spread: float) -> None
     assert made.max() <= source.max()
 
 
+@pytest.mark.parametrize(("odd", "kept"), [(1, False), (3, False), (40, True)])
+@pytest.mark.parametrize("rows", [1000, 50_000])
+def test_nothing_is_made_in_a_gap_and_few_beyond_it_are_left_out(odd: int, kept: bool, rows: int) -> None:
+    rng = np.random.default_rng(2)
+    usual, beyond = rng.normal(50_000, 8_000, rows - odd).clip(20_000, 80_000), rng.uniform(9e8, 9.9e8, odd)
+    source = pa.array(np.r_[usual, beyond].round())
+    kind = fitted("number", plain("float8", "float8", "float"), source, min_holders=10)
+    made = as_floats(kind.decode(kind.encode(source), rows_for(rows)))
+    assert not ((made > 80_000) & (made < 9e8)).any()
+    assert (made >= 9e8).any() == kept
+
+
 def test_values_that_many_rows_share_stay_exactly_as_common() -> None:
     rng = np.random.default_rng(2)
     source = np.r_[np.zeros(3000), np.full(2000, 9.99), rng.gamma(2, 50, 5000).round(2)]

@@ -1,7 +1,8 @@
 """Numbers as quantiles: one monotone curve from [0, 1] to values, cut into bins.
 
 The curve is the inverse of the distribution function, piecewise linear. A value that many rows share (a *spike*)
-is a flat piece of it; between spikes the knots are blurred so that no knot is anybody's own value. A bin is an
+is a flat piece of it; between spikes the knots are blurred so that no knot is anybody's own value. Where a wide gap
+sets values apart, the curve jumps, and too few beyond it are left out: no value is made where nobody is. A bin is an
 interval of [0, 1], so decoding is one look-up of a uniform draw within the bin, and the distribution within a bin
 comes with it.
 """
@@ -26,6 +27,8 @@ _GREATEST = 1e280
 # Where there are more different values than this, a spike must also be heavy, or stand out from its neighbours.
 _FEW_VALUES = 1024
 _STANDS_OUT = 4.0
+# A gap is wide when it is so many times as long as what so many different values beside it span.
+_WIDE, _BESIDE = 10.0, 10
 
 
 @dataclass(frozen=True)
@@ -135,19 +138,32 @@ def _curve(
     n = int(counts.sum())
     starts = np.append(np.cumsum(counts) - counts, n)
     step = max(least, n // MAX_KNOTS, 1)
-    # A spike is a piece of its own; values between two spikes are one piece.
+    # A spike is a piece of its own; values between two spikes are one piece, unless a gap sets them apart.
     is_first = np.ones(len(distinct), dtype=bool)
-    is_first[1:] = spikes[1:] | spikes[:-1]
+    is_first[1:] = spikes[1:] | spikes[:-1] | _wide_gaps(distinct)
     bounds = np.append(np.flatnonzero(is_first), len(distinct))
     places, values = [np.zeros(0)], [np.zeros(0)]
     for i, j in pairwise(bounds.tolist()):
         if spikes[i]:
             inner, found = np.array([0, counts[i]]), np.repeat(distinct[i], 2)
         else:
-            inner, found = rows.part(int(starts[i]), int(starts[j])).knots(step)
+            part = rows.part(int(starts[i]), int(starts[j]))
+            inner, found = part.knots(max(least, min(step, len(part.values))))
         places.append(starts[i] + inner)
         values.append(found)
     return _complete(np.concatenate(places) / n, np.concatenate(values), distinct)
+
+
+def _wide_gaps(distinct: Floats) -> npt.NDArray[np.bool_]:
+    """Where neighbours are much further apart than the values on either side of them: shape (values - 1,)."""
+    gaps, span = np.diff(distinct), np.zeros(max(0, len(distinct) - 1))
+    if len(distinct) > _BESIDE:
+        # Near the ends only one side has enough values.
+        spans = distinct[_BESIDE:] - distinct[:-_BESIDE]
+        span[_BESIDE:] = spans[: len(gaps) - _BESIDE]
+        span[: len(gaps) - _BESIDE] = np.maximum(span[: len(gaps) - _BESIDE], spans[1:])
+    wide: npt.NDArray[np.bool_] = (span > 0) & (gaps > _WIDE * span)
+    return wide
 
 
 @dataclass(frozen=True)
