@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import inspect
 import json
+import re
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from replica.databases.postgres.writer import binary_form, copy_csv, csv_bytes
 from replica.errors import UnknownNameError
 from replica.kinds import KINDS, checksums, kind_named, kind_of_type
 from replica.kinds.base import ColumnData, Kind, People, Rows, count_holders, is_null
+from replica.kinds.bban import inner_digits, inner_places
 from replica.kinds.checksums import SCHEMES
 from replica.kinds.personal import IDENTIFYING, PERSONAL, guess_locale, locale_of, sexes
 from replica.kinds.quantile import fit_quantiles
@@ -747,6 +749,29 @@ def test_card_numbers_keep_their_separators(form: str) -> None:
     assert all(luhn.is_valid(text.replace(mark, "")) and text.count(mark) == 3 for text in made)
 
 
+INNER = ["BE68539007547034", "ES9121000418450200051332", "FI2112345600000785", "FR1420041010050500013M02606",
+    "IT60X0542811101000000123456", "NO9386011117947", "PT50000201231234567890154", "SI56263300012039086",
+    "RS35260005601001611379", "ME25505000012345678951", "BA391290079401028494"]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", INNER)
+def test_check_digits_inside_account_numbers_are_those_of_the_country(number: str) -> None:
+    assert "".join(number[i] for i in inner_places(number[:2])) == inner_digits(number)
+    assert checksums.complete([number[:2] + "00" + number[4:]], "iban") == [number]
+
+
+@pytest.mark.parametrize("unique", [False, True])
+@pytest.mark.parametrize("bank", ["ES00210004180", "FR0020041010050500", "DE0037040044", "NL00ABNA0417"])
+def test_accounts_of_one_bank_tell_neither_the_bank_nor_an_account(bank: str, unique: bool) -> None:
+    width = {"ES": 24, "FR": 27, "DE": 22, "NL": 18}[bank[:2]] - len(bank)
+    source = checksums.complete([bank + f"{i:0{width}}" for i in range(900)], "iban")
+    made = made_of("iban", source, 2000, options={"unique": unique})
+    assert all(iban.is_valid(text) and text[:2] == bank[:2] for text in made)
+    assert not set(made) & set(source)
+    assert len({text[4:8] for text in made}) > 100
+    assert len(set(made)) > 1990
+
+
 def test_ibans_of_several_countries_are_valid_for_their_country() -> None:
     stems = [(country, f"{int(i):0{n}}") for i in numbers() for country, n in (("DE", 18), ("NL", 10), ("AT", 16))]
     bban = [f"{c}00{'ABNA' if c == 'NL' else ''}{rest}" for c, rest in stems]
@@ -1025,6 +1050,31 @@ def test_telephone_numbers_are_valid_where_the_sources_are_and_nobodys(region: s
     assert not set(made) & set(source)
     assert all(phonenumbers.is_valid_number(phonenumbers.parse(number, region)) for number in made)
     assert {number[:2] for number in made} == {number[:2] for number in source}
+
+
+@pytest.mark.parametrize(
+    ("number", "form"),
+    [
+        ("+49 30 23125 {:03}", r"\+49 (30 23125|69 90009|40 66969|89 99998) \d{3}"),
+        ("+49 221 4710 {:03}", r"\+49 (221 4710|171 3920) \d{3}"),
+        ("+49 7121 123 {:03}", r"\+49 \d\d \d{8}|\+49 \d{3} \d{7}"),
+        ("+44 7700 900{:03}", r"\+44 (20 79460|113 4960|161 4960)\d{3}"),
+        ("0033 1 99 00 0{:.1} {:02}", r"0033 [1-6] \d\d \d\d \d\d \d\d"),
+        ("+34 600 000 {:03}", r"\+34 \d{3} \d{3} \d{3}"),
+    ],
+)
+def test_telephone_numbers_are_grouped_as_their_country_does_and_none_is_the_sources(number: str, form: str) -> None:
+    source = [number.format(i) if number.count("{") == 1 else number.format(str(i // 100), i % 100) for i in range(500)]
+    made = made_of("phone", source, 2000)
+    assert not set(made) & set(source)
+    assert all(re.fullmatch(form, text) for text in made)
+
+
+@pytest.mark.parametrize("region", ["US", "GB", "DE", "FR"])
+def test_telephone_numbers_that_must_differ_are_valid_too(region: str) -> None:
+    made = made_of("phone", phones(region, phonenumbers.PhoneNumberFormat.INTERNATIONAL), 400, options={"unique": True})
+    assert len(set(made)) == 400
+    assert np.mean([phonenumbers.is_valid_number(phonenumbers.parse(number)) for number in made]) > 0.8
 
 
 def test_american_numbers_ring_nowhere() -> None:

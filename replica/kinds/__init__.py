@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from replica.errors import UnknownNameError
+from replica.kinds.account import AccountKind
 from replica.kinds.arrays import ArrayKind
 from replica.kinds.base import Kind
 from replica.kinds.bits import BitKind
@@ -41,9 +42,9 @@ KINDS: Final[Mapping[str, type[Kind]]] = {
     "label": LabelKind,
     "text": TextKind,
     "phone": PhoneKind,
-    "national_id": CodeKind,
-    "iban": CodeKind,
-    "card": CodeKind,
+    "national_id": AccountKind,
+    "iban": AccountKind,
+    "card": AccountKind,
     "credential": CredentialKind,
     # Accepts nearly everything, so it comes last.
     "opaque": OpaqueKind,

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from stdnum.exceptions import ValidationError
 
+from replica.kinds.bban import inner_digits, inner_places
+
 _SAMPLE = 200
 _AGREE = 0.95
 _FEWEST = 5
@@ -82,7 +84,10 @@ def check_places(slots: tuple[str, ...], name: str | None) -> frozenset[int]:
     if name is None:
         return frozenset()
     shown = [i for i, slot in enumerate(slots) if slot.isalnum()]
-    return frozenset(shown[place] for place in SCHEMES[name].places if -len(shown) <= place < len(shown))
+    places = list(SCHEMES[name].places)
+    if name == "iban":
+        places += inner_places("".join(slots[i] for i in shown[:2]))
+    return frozenset(shown[place] for place in places if -len(shown) <= place < len(shown))
 
 
 def blank(slots: tuple[str, ...], name: str | None) -> tuple[str, ...]:
@@ -97,7 +102,21 @@ def complete(texts: list[str], name: str | None) -> list[str]:
         return texts
     scheme = SCHEMES[name]
     module = import_module(scheme.module)
+    if name == "iban":
+        texts = [_with_inner_digits(text) for text in texts]
     return [_completed(text, scheme, module) or text for text in texts]
+
+
+def _with_inner_digits(text: str) -> str:
+    """An IBAN with the check digits that its country puts inside the account number."""
+    number = _compact(text)
+    digits = inner_digits(number)
+    if digits is None:
+        return text
+    shown, letters = [i for i, letter in enumerate(text) if letter.isalnum()], list(text)
+    for place, digit in zip(inner_places(number[:2]), digits, strict=True):
+        letters[shown[place]] = digit
+    return "".join(letters)
 
 
 def is_valid(text: str, name: str | None) -> bool:

@@ -21,22 +21,24 @@ from replica.schema.model import Column
 _SAMPLE = 20_000
 # Where values fall into more patterns than this, letters and digits are mixed at random (hex, base 64).
 _MAX_PATTERNS = 12
+# The same where first characters name a country, each of which has forms of its own.
+_MAX_PREFIXED = 60
 # How many times as many combinations as rows the counted slots have at least, so that values do not look counted;
 # and a limit that keeps the arithmetic within 64 bits.
 _SCATTER, _MAX_CAPACITY = 1000, 2**31
 # How often a number is drawn again that turns out not to be valid.
 _REDRAWS, _HOPELESS = 24, 8
 
-_DIGITS, _UPPER, _LOWER = "0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
+DIGITS, UPPER, _LOWER = "0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
 _ALPHABETS = (
-    _DIGITS,
-    _DIGITS + "abcdef",
-    _DIGITS + "ABCDEF",
-    _UPPER,
+    DIGITS,
+    DIGITS + "abcdef",
+    DIGITS + "ABCDEF",
+    UPPER,
     _LOWER,
-    _DIGITS + _UPPER,
-    _DIGITS + _LOWER,
-    _DIGITS + _UPPER + _LOWER,
+    DIGITS + UPPER,
+    DIGITS + _LOWER,
+    DIGITS + UPPER + _LOWER,
 )
 
 
@@ -105,7 +107,7 @@ class CodeKind:
         """See :meth:`replica.kinds.base.Kind.fit`. Option: ``unique``, whether values must differ."""
         return cls(
             name=data.column.name,
-            patterns=find_patterns(_sample(data), max(2, data.min_holders), data.column.type.length),
+            patterns=find_patterns(sample_texts(data), max(2, data.min_holders), data.column.type.length),
             unique=bool(data.options.get("unique", False)),
             nulls=bool(is_null(data.values).any()),
         )
@@ -140,7 +142,7 @@ class CodeKind:
         return masked(pa.array(texts, pa.string()), null)
 
 
-def _sample(data: ColumnData) -> list[str]:
+def sample_texts(data: ColumnData) -> list[str]:
     """Some of the values: of each holder one of a form, so that whatever counts texts counts holders."""
     present = np.flatnonzero(~is_null(data.values))[:_SAMPLE]
     texts: list[str] = data.values.take(pa.array(present)).to_pylist()
@@ -150,31 +152,36 @@ def _sample(data: ColumnData) -> list[str]:
     return list(first.values())
 
 
-def find_patterns(texts: list[str], min_holders: int, max_length: int | None) -> tuple[Pattern, ...]:
+def find_patterns(
+    texts: list[str], min_holders: int, max_length: int | None, prefix: Callable[[str], int] | None = None
+) -> tuple[Pattern, ...]:
     """Learns the forms of texts.
 
     Args:
         texts: the values.
         min_holders: least values behind a form and behind a fixed character.
         max_length: most characters, for a form made up where there are no values.
+        prefix: how many first characters of a text stand for themselves, so that others have another form; by
+            default the issuer, where the check digits follow a scheme that names one.
 
     >>> find_patterns(["AB-1", "AC-7", "AD-3"], 2, None)[0].slots[2]
     '-'
     """
     if not texts:
-        return (Pattern((_UPPER,) * min(8, max_length or 8), 1.0),)
+        return (Pattern((UPPER,) * min(8, max_length or 8), 1.0),)
     # The first characters of an IBAN name its country, and each country has a form of its own.
-    prefix = checksums.prefix_length(checksums.find_scheme(texts))
-    shapes = Counter(_shape(text, prefix) for text in texts)
-    if len(shapes) > _MAX_PATTERNS and shapes.most_common(1)[0][1] < len(texts) / 2:
+    issuer = checksums.prefix_length(checksums.find_scheme(texts))
+    length, most = prefix or (lambda _: issuer), _MAX_PREFIXED if prefix or issuer else _MAX_PATTERNS
+    shapes = Counter(_shape(text, length(text)) for text in texts)
+    if len(shapes) > most and shapes.most_common(1)[0][1] < len(texts) / 2 and not issuer:
         return _mixed(texts, min_holders)
-    common = [(shape, count) for shape, count in shapes.most_common(_MAX_PATTERNS) if count >= min_holders]
+    common = [(shape, count) for shape, count in shapes.most_common(most) if count >= min_holders]
     if not common:
         common = shapes.most_common(1)
     total = sum(count for _, count in common)
     by_shape: dict[str, list[str]] = {shape: [] for shape, _ in common}
     for text in texts:
-        if (shape := _shape(text, prefix)) in by_shape:
+        if (shape := _shape(text, length(text))) in by_shape:
             by_shape[shape].append(text)
     return tuple(_pattern(by_shape[shape], min_holders, count / total) for shape, count in common)
 
@@ -201,7 +208,7 @@ def _slot(seen: Counter[str], total: int, min_holders: int) -> str:
         return next(iter(seen))
     # Leading digits of years and the like use few of the ten: keep to those that are common.
     common = "".join(sorted(c for c, count in seen.items() if count >= max(min_holders, total / 50)))
-    whole = {"9": _DIGITS, "A": _UPPER, "a": _LOWER}[kind]
+    whole = {"9": DIGITS, "A": UPPER, "a": _LOWER}[kind]
     # Hexadecimal digits stay such.
     whole = whole[:6] if kind != "9" and set(seen) == set(whole[:6]) else whole
     return common if 2 <= len(common) <= 4 and common.isascii() else whole
@@ -226,6 +233,11 @@ def _mixed(texts: list[str], min_holders: int) -> tuple[Pattern, ...]:
 
 def _is_mark(column: tuple[str, ...]) -> bool:
     return len(set(column)) == 1 and not column[0].isalnum()
+
+
+def drawn_once(pattern: Pattern, n: int, rng: np.random.Generator) -> list[str]:
+    """Draws values of a pattern, check digits and all, whether or not they are valid in every respect."""
+    return checksums.complete(_letters(pattern, rng.random((n, len(pattern.slots)))), pattern.check)
 
 
 def random_values(pattern: Pattern, n: int, rng: np.random.Generator) -> list[str]:
