@@ -17,7 +17,7 @@ from replica import Draft, Settings
 from replica.databases.url import DatabaseUrl
 from replica.kinds.checksums import complete
 from replica.plan import plan
-from replica.schema.schema_map import ColumnMap, TableMap
+from replica.schema.schema_map import LOCALE, ColumnMap, TableMap, write_map
 
 NewDatabase = Callable[..., DatabaseUrl]
 
@@ -107,6 +107,10 @@ def test_all_personal_columns_of_the_company_are_found_and_no_others(company_dra
 )
 def test_the_structure_of_the_company_is_found(company_draft: Draft, table: str, name: str, wanted: ColumnMap) -> None:
     assert company_draft.schema_map.tables[table].columns[name] == wanted
+
+
+def test_a_draft_says_how_to_log_in(company_draft: Draft) -> None:
+    assert "set value: to a known hash to log in" in company_draft.comments["hr.user_account", "password_hash"]
 
 
 def test_names_of_the_company_come_from_where_its_people_live(company_draft: Draft) -> None:
@@ -241,6 +245,45 @@ def test_a_short_list_that_others_point_to_is_a_lookup(draft_of: DraftOf) -> Non
         "car": "public",
         "model": "public",
     }
+
+
+def test_a_list_with_prices_is_no_lookup(draft_of: DraftOf) -> None:
+    found = draft_of(
+        "CREATE TABLE course (id int PRIMARY KEY, title text, level int, price numeric(8,2), sort_order int);"
+        "INSERT INTO course SELECT n, 'Course ' || n, n % 4, 20 + n * 1.25, n FROM generate_series(1, 60) n;"
+        "CREATE TABLE place (id int PRIMARY KEY, title text, level int, sort_order int);"
+        "INSERT INTO place SELECT n, 'Place ' || n, n % 4, n FROM generate_series(1, 60) n;"
+        "CREATE TABLE booking (id serial PRIMARY KEY, course_id int REFERENCES course, place_id int REFERENCES place);"
+        "INSERT INTO booking (course_id, place_id) SELECT 1 + n % 60, 1 + n % 60 FROM generate_series(1, 2000) n;"
+    )
+    assert {name: table.role for name, table in found.items()} == {
+        "course": "public",
+        "place": "lookup",
+        "booking": "public",
+    }
+
+
+@pytest.mark.parametrize(
+    ("columns", "locale", "why"),
+    [
+        ({"phone": [f"+49 30 23125 {n:03}" for n in range(60)]}, "de_DE", "public.member.phone"),
+        ({"country": ["DE"] * 40 + ["FR"] * 20}, "de_DE", "70% of public.member.country"),
+        ({"iban": [f"NL00ABNA{n:010}" for n in range(60)]}, "nl_NL", "public.member.iban"),
+        ({}, "en_US", "names"),
+    ],
+)
+def test_where_people_come_from_is_told_by_more_than_their_names(
+    new_database: NewDatabase, columns: dict[str, list[str]], locale: str, why: str
+) -> None:
+    names = {"first_name": text([name.split()[0] for name in PEOPLE])}
+    url = new_database(
+        Rows("member", names | {name: text(cycled(*values)) for name, values in columns.items()}).script()
+    )
+    found = replica.draft(url)
+    assert found.schema_map.locale == locale
+    comment = found.comments[LOCALE]
+    assert why in comment
+    assert f"locale: {locale}  # {comment}" in write_map(found.schema_map, found.comments)
 
 
 @pytest.mark.parametrize(

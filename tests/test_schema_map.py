@@ -17,6 +17,7 @@ from replica.databases.url import DatabaseUrl
 from replica.errors import SchemaMapError
 from replica.inference import Draft
 from replica.schema.schema_map import (
+    LOCALE,
     ColumnMap,
     ReferenceMap,
     Role,
@@ -164,7 +165,10 @@ def test_a_draft_is_read_as_it_was_written(draft: Draft) -> None:
 def test_every_guess_of_a_draft_says_why_beside_it(draft: Draft) -> None:
     lines = write_map(draft.schema_map, draft.comments).splitlines()
     assert lines[0].startswith("# Schema map")
+    assert f"locale: {draft.schema_map.locale}  # {draft.comments[LOCALE]}" in lines
     for (name, column), why in draft.comments.items():
+        if (name, column) == LOCALE:
+            continue
         if column is not None and column not in draft.schema_map.tables[name].columns:
             assert why.splitlines()[0] in "\n".join(lines)
             continue

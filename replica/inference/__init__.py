@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from replica.databases.base import Snapshot
 from replica.inference.columns import TableGuess, guess_column, guess_locale_column, is_structural
+from replica.inference.locale import guess_home
 from replica.inference.ordering import Ordering, guess_ordering
 from replica.inference.personal import STRONG
 from replica.inference.roles import Roles, guess_roles
@@ -14,12 +15,10 @@ from replica.inference.rules import Found, discover_rules
 from replica.inference.sampling import TableSample, sample_table
 from replica.inference.searching import with_search_vectors
 from replica.inference.undeclared import infer_undeclared
-from replica.kinds.personal import IDENTIFYING, guess_locale
+from replica.kinds.personal import IDENTIFYING
 from replica.progress import Progress, Report, ignore
 from replica.schema.model import Schema, Table
-from replica.schema.schema_map import ColumnMap, Comments, SchemaMap, TableMap, rule_key
-
-_NAMES = frozenset({"first_name", "last_name"})
+from replica.schema.schema_map import LOCALE, ColumnMap, Comments, SchemaMap, TableMap, rule_key
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,6 @@ def draft_map(
     samples = {name: replace(sample, table=schema.by_id[name]) for name, sample in samples.items()}
     roles = guess_roles(schema, samples)
     tables: dict[str, TableMap] = {}
-    names: list[str] = []
     for table in schema.tables:
         tables[table.id] = undeclared.written_to(
             _draft_table(table, schema, samples.get(table.id), roles, comments), table
@@ -67,11 +65,8 @@ def draft_map(
         if table.id in samples:
             tables[table.id], reasons = with_search_vectors(tables[table.id], samples[table.id], snapshot.evaluate)
             comments |= reasons
-            for column, found in tables[table.id].columns.items():
-                if found.kind in _NAMES:
-                    names += samples[table.id].texts(column)[:500]
     comments |= undeclared.comments
-    locale = guess_locale(names) if names else "en_US"
+    locale, comments[LOCALE] = guess_home(tables, samples)
     if rules:
         discovered = discover_rules(snapshot, schema, tables, samples, min_holders, report)
         tables = _with_rules(tables, discovered)

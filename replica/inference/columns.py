@@ -23,6 +23,7 @@ _TEXT_WORDS = 4
 _LONG_TEXT_WORDS = 6
 _ONE_WORD = 1.5
 _KEY_NULLS = 0.05
+_PASSWORD = re.compile(r"pass|pwd")
 _TSVECTOR = re.compile(r"tsvector_update_trigger\('(?P<column>[^']+)', '(?P<config>[^']+)', (?P<sources>.+)\)")
 
 Guess = tuple[ColumnMap, str | None]
@@ -86,7 +87,10 @@ def guess_column(guess: TableGuess, column: Column, schema: Schema) -> Guess:
     if column.type.family == "tsvector" and (sql := _tsvector_sql(table, column)):
         return ColumnMap(kind="derived", type=column.type.name, sql=sql), "a trigger computes it from other columns"
     if is_credential(column):
-        return _as(column, "credential" if column.type.family == "text" else "bytes"), "its name says credential"
+        if column.type.family != "text":
+            return _as(column, "bytes"), "its name says credential"
+        hint = "; set value: to a known hash to log in" if _PASSWORD.search(words_of(column.name)) else ""
+        return _as(column, "credential"), f"its name says credential; made up{hint}"
     if column.type.family == "text":
         return _text(guess, column)
     kind = kind_of_type(column)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from replica.inference.personal import STRONG, guess_personal, is_credential, is_named, is_of_persons, words_of
 from replica.inference.sampling import TableSample
 from replica.schema.graph import descendants, paths_to
-from replica.schema.model import ForeignKey, Schema, Table
+from replica.schema.model import Column, ForeignKey, Schema, Table
 from replica.schema.schema_map import Role
 
 # Words for organisations, in the singular.
@@ -24,6 +24,8 @@ _ORGANISATION_WORDS = frozenset(
 _LOOKUP_ROWS = 250
 _LOOKUP_COLUMNS = 8
 _LOOKUP_SHARE = 0.2
+# A number of more values is a measure, unless they are dense, as a sort order is.
+_FEW_MEASURES, _DENSE = 20, 1.5
 # Fewer parents, or larger families, and a reference says more as a category than as an owner.
 OWNER_PARENTS = 30
 OWNER_FAMILY = 3000
@@ -78,7 +80,7 @@ def guess_roles(schema: Schema, samples: Samples) -> Roles:
         elif name in private:
             roles[name], reasons[name] = "private", f"belongs to {private[name]}"
         elif _is_lookup(samples[name], schema, samples):
-            roles[name], reasons[name] = "lookup", "a short list of labels that other tables point to; copied as it is"
+            roles[name], reasons[name] = "lookup", _why_lookup(samples[name], schema)
         else:
             roles[name], reasons[name] = "public", "no personal data found in it, or above it"
     owners, why = _choose_owners(schema, samples, roles)
@@ -185,10 +187,21 @@ def _is_lookup(sample: TableSample, schema: Schema, samples: Samples) -> bool:
     return has_label and not any(_says_more(table, sample, column.name) for column in table.columns)
 
 
+def _why_lookup(sample: TableSample, schema: Schema) -> str:
+    table = sample.table
+    pointing = sorted({key.child for key in schema.referencing(table.id) if not key.is_self})
+    copied = [
+        column.name
+        for column in table.columns
+        if table.primary_key is None or column.name not in table.primary_key.columns
+    ]
+    return f"{len(sample)} labels that {_listed(pointing)} point to; copied as they are, {_listed(copied)} too"
+
+
 def _says_more(table: Table, sample: TableSample, name: str) -> bool:
-    """Columns that a list of labels does not have: moments that differ, documents, bytes, long texts."""
+    """Columns that a list of labels does not have: moments that differ, measures, documents, bytes, long texts."""
     column = table.by_name[name]
-    if is_credential(column):
+    if is_credential(column) or _is_measure(sample, column):
         return True
     if column.type.family in ("json", "bytes", "xml", "composite", "range", "tsvector"):
         return True
@@ -198,6 +211,18 @@ def _says_more(table: Table, sample: TableSample, name: str) -> bool:
         texts = sample.texts(name)
         return bool(texts) and sum(map(len, texts)) / len(texts) > 120
     return False
+
+
+def _is_measure(sample: TableSample, column: Column) -> bool:
+    """A number of many values that neither tells rows apart nor counts them, such as a price."""
+    if column.type.family not in ("integer", "float", "numeric", "money") or column.generated is not None:
+        return False
+    table = sample.table
+    in_key = any(column.name in unique.columns for unique in table.uniques)
+    if in_key or column.name in table.reference_columns or sample.distinct(column.name) <= _FEW_MEASURES:
+        return False
+    numbers = sample.column(column.name).drop_null().cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return bool(numbers.max() - numbers.min() + 1 > _DENSE * len(np.unique(numbers)) or (numbers % 1 != 0).any())
 
 
 def _choose_owners(

@@ -179,7 +179,8 @@ class SchemaMap:
 _ADAPTER = TypeAdapter(SchemaMap)
 
 Comments = Mapping[tuple[str, str | None], str]
-"""Why the tool guessed what it guessed: by table, and column or None for the table itself.
+"""Why the tool guessed what it guessed: by table, and column or None for the table itself;
+see ``LOCALE`` too.
 
 What is said of references is found under :func:`place_of`, and what was not sure enough to be written under
 ``PERHAPS``, a line each.
@@ -193,6 +194,9 @@ def place_of(found: ReferenceMap | PolymorphicMap | InsideMap) -> str:
     if isinstance(found, ReferenceMap):
         return f"-> {', '.join(found.columns)}"
     return f"-> {found.id}" if isinstance(found, PolymorphicMap) else f"-> {found.column}.{'.'.join(found.path)}"
+
+LOCALE = ("", None)
+"""The key of the comment on the map's own locale."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -251,7 +255,10 @@ def write_map(schema_map: SchemaMap, comments: Comments, previous: str | None = 
         SchemaMapError: the earlier text is no map.
     """
     text = _in_blocks(previous) if previous is not None else ""
-    page = _Page(text or _HEADER.format(version=schema_map.version, locale=_yaml(schema_map.locale)))
+    page = _Page(
+        text
+        or _HEADER.format(version=schema_map.version, locale=_yaml(schema_map.locale) + _comment(comments.get(LOCALE)))
+    )
     known = page.document.get("tables") or {}
     for name in known:
         if name in schema_map.tables:
