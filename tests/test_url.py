@@ -100,6 +100,12 @@ def test_what_is_no_address_is_refused_without_being_repeated(text: str) -> None
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize("text", ["postgresql://h:543x/d", "host=h port=99999", "postgresql://a:1,b:x2/d"])
+def test_a_port_that_is_no_number_is_refused_without_being_repeated(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"the port of the database address is not a number: write host:5432$"):
+        parse_url(text)
+
+
 def test_an_address_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_DB", " postgresql://ann:hidden@db/sales ")
     assert parts(parse_url("env:MY_DB"))["password"] == "hidden"

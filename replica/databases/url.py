@@ -17,6 +17,7 @@ from replica.errors import SettingsError
 
 _SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql"}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_GREATEST_PORT = 65535
 _NOWHERE = "/dev/null"
 
 
@@ -58,6 +59,10 @@ def parse_url(text: str) -> DatabaseUrl:
         parts = psycopg.conninfo.conninfo_to_dict(_SCHEME.sub("postgresql://", address, 1) if found else address)
     except (ProgrammingError, ValueError):
         raise SettingsError("the database address cannot be read: write postgresql://user@host:port/name") from None
+    for port in str(parts.get("port") or "").split(","):
+        if port and not (port.isdecimal() and 0 < int(port) <= _GREATEST_PORT):
+            # It is not repeated: where an address is mistyped, a part of the password may stand in its place.
+            raise SettingsError("the port of the database address is not a number: write host:5432")
     return _from_parts(dialect, parts)
 
 
