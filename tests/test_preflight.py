@@ -117,15 +117,21 @@ def test_everything_is_fine_where_it_is(new_database: Callable[..., DatabaseUrl]
     assert next(found.message for found in findings if found.subject == "publishing") == SideBySide.way
 
 
-def test_each_table_that_may_not_be_read_is_named(
+def test_each_schema_that_may_not_be_read_is_named_with_what_to_grant(
     new_role: Callable[..., str], new_database: Callable[..., DatabaseUrl]
 ) -> None:
     url, role = new_database(TABLES), new_role()
     stranger = as_role(url, role)
-    assert errors(check_source(stranger, url)) == [(MINE, PrivilegeError), ("public.open", PrivilegeError)]
+    assert errors(check_source(stranger, url)) == [
+        ('schema "My Schema"', PrivilegeError),
+        ("schema public", PrivilegeError),
+    ]
     run(url, f"GRANT SELECT ON open, {MINE} TO {role}")
-    assert errors(check_source(stranger, url)) == [(MINE, PrivilegeError)]
-    run(url, f'GRANT USAGE ON SCHEMA "My Schema" TO {role}')
+    (refused,) = [found for found in check_source(stranger, url) if found.status == "error"]
+    assert refused.subject == 'schema "My Schema"'
+    assert "may not read 1 of its 1 tables" in refused.message
+    # What it advises is all that is needed.
+    run(url, refused.message.partition(": ")[2])
     assert errors(check_source(stranger, url)) == []
     assert statuses(check_source(stranger, url))["privileges"] == "ok"
 
@@ -134,7 +140,7 @@ def test_a_run_stops_at_the_first_table_and_counts_the_others(
     new_role: Callable[..., str], new_database: Callable[..., DatabaseUrl]
 ) -> None:
     stranger = as_role(new_database(TABLES), new_role())
-    with pytest.raises(PrivilegeError, match=r'^"My Schema"\."My Table": .*GRANT SELECT.*\(and 1 more: see') as caught:
+    with pytest.raises(PrivilegeError, match=r'^schema "My Schema": .*GRANT SELECT.*\(and 1 more: see') as caught:
         learn(stranger, Settings(effort=0.2, workers=1))
     assert PASSWORD not in str(caught.value)
 
@@ -145,7 +151,7 @@ def test_row_security_that_hides_rows_is_an_error_but_not_for_the_owner(
     url, role = new_database(TABLES + f"; ALTER TABLE {MINE} ENABLE ROW LEVEL SECURITY"), new_role()
     run(url, f"GRANT SELECT ON open, {MINE} TO {role}")
     stranger = as_role(url, role)
-    assert errors(check_source(stranger, url)) == [(MINE, PrivilegeError)]
+    assert errors(check_source(stranger, url)) == [('schema "My Schema"', PrivilegeError)]
     run(url, f'GRANT USAGE ON SCHEMA "My Schema" TO {role}')
     (found,) = [found for found in check_source(stranger, url) if found.status == "error"]
     assert "row-level security would hide rows" in found.message

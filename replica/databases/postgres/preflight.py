@@ -54,11 +54,23 @@ def check_source(url: DatabaseUrl, schema: Schema) -> list[Finding]:
 
 
 def _privileges(connection: Connection, schema: Schema) -> Iterator[Finding]:
-    refused = [table.id for table in schema.tables if not _may_read(connection, table)]
-    hint = "this user may not read it: GRANT SELECT on it (and USAGE on its schema)"
-    yield from (Finding("error", table, hint, PrivilegeError) for table in refused)
+    refused: dict[str, list[Table]] = {}
+    for table in schema.tables:
+        if not _may_read(connection, table):
+            refused.setdefault(table.schema, []).append(table)
+    for name, tables in refused.items():
+        total = sum(table.schema == name for table in schema.tables)
+        hint = f"this user may not read {len(tables)} of its {total} tables: {_grant(connection, name, tables, total)}"
+        yield Finding("error", f"schema {quote_name(name)}", hint, PrivilegeError)
     if not refused:
         yield Finding("ok", "privileges", f"SELECT on all {len(schema.tables)} tables")
+
+
+def _grant(connection: Connection, schema: str, refused: list[Table], total: int) -> str:
+    """The SQL that an administrator has to run."""
+    which = f"ALL TABLES IN SCHEMA {quote_name(schema)}" if len(refused) == total else ", ".join(t.id for t in refused)
+    user = quote_name(connection.info.user)
+    return f"GRANT USAGE ON SCHEMA {quote_name(schema)} TO {user}; GRANT SELECT ON {which} TO {user}"
 
 
 def _may_read(connection: Connection, table: Table) -> bool:
