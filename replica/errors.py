@@ -31,8 +31,21 @@ password. ``exit_code`` is what the command line returns; the codes are listed i
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from typing import ClassVar
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Returns the known name that one was most likely meant to be; None where none is near."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+    return found[0] if found else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns the end of a message about an unknown name: a question, or nothing."""
+    meant = nearest(name, known)
+    return f"; did you mean {meant}?" if meant else ""
 
 
 class ReplicaError(Exception):
@@ -57,7 +70,8 @@ class UnknownNameError(SettingsError):
     """
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"unknown {what} {name!r}: known are {', '.join(sorted(known))}")
+        names = sorted(known)
+        super().__init__(f"unknown {what} {name!r}: known are {', '.join(names)}{did_you_mean(name, names)}")
 
 
 class DatabaseError(ReplicaError):

@@ -289,6 +289,13 @@ def test_a_value_that_maps_cannot_have_is_named_with_its_place(text: str, place:
     assert "\n" not in str(error.value)
 
 
+def test_a_mistyped_key_comes_before_what_is_missing_because_of_it() -> None:
+    with pytest.raises(
+        SchemaMapError, match=r"tables\.public\.t\.rol: unknown key: .*; did you mean role\? \(and 1 more\)$"
+    ):
+        parse_map("tables: {public.t: {rol: public}}")
+
+
 def test_further_mistakes_are_counted() -> None:
     with pytest.raises(SchemaMapError, match=r"\(and 1 more\)$"):
         parse_map("tabels: {}\nlocal: x")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from replica.errors import PlanError, SchemaMapError
+from replica.errors import PlanError, SchemaMapError, did_you_mean
 from replica.kinds import KINDS, kind_named
 from replica.kinds.personal import PERSONAL
 from replica.planning.decisions import ColumnPlan, Producer
@@ -43,8 +43,9 @@ def plan_column(table: Table, column: Column, found: ColumnMap) -> ColumnPlan:
         _check_structural(table, column, found, where)
         return ColumnPlan(column, cast("Producer", found.kind), None, {}, found)
     if found.kind not in KINDS and found.kind not in PERSONAL:
-        kinds = ", ".join(sorted({*KINDS, *PERSONAL, *STRUCTURAL}))
-        raise SchemaMapError(f"{where}: unknown kind {found.kind!r}: known are {kinds}")
+        kinds = sorted({*KINDS, *PERSONAL, *STRUCTURAL})
+        hint = did_you_mean(found.kind, kinds)
+        raise SchemaMapError(f"{where}: unknown kind {found.kind!r}: known are {', '.join(kinds)}{hint}")
     kind, options = kind_named(found.kind)
     if not kind.accepts(column):
         raise PlanError(f"{where}: kind {found.kind} cannot make values of type {column.type.name}: choose another")

@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from replica.errors import SchemaMapError
+from replica.errors import SchemaMapError, did_you_mean
 from replica.schema.rules import AnyRule, Rule
 
 Triggers = Literal["skip", "fire", "statement"]
@@ -229,15 +229,21 @@ def parse_map(text: str, name: str = "schema map") -> SchemaMap:
     try:
         return _ADAPTER.validate_python({} if data is None else data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        # A mistyped key is named before what is missing because of it.
+        first = min(error.errors(include_url=False, include_input=False), key=lambda one: one["type"] not in _UNKNOWN)
         place = ".".join(str(part) for part in first["loc"])
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise SchemaMapError(f"{name}: {place}: {_problem(first)}{more}") from None
 
 
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+_KEYS = sorted({key.name for part in (SchemaMap, TableMap, ColumnMap, ReferenceMap) for key in fields(part)})
+
+
 def _problem(error: Mapping[str, Any]) -> str:
-    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return "unknown key: see docs/schema-map.md for the keys that exist"
+    if error["type"] in _UNKNOWN:
+        hint = did_you_mean(str(error["loc"][-1]), _KEYS)
+        return f"unknown key: see docs/schema-map.md for the keys that exist{hint}"
     return str(error["msg"]).lower()
 
 
