@@ -20,7 +20,7 @@ from replica.inference import Draft, draft_map, with_inferred
 from replica.load import LoadReport, load
 from replica.plan import plan
 from replica.planning.decisions import Plan
-from replica.planning.scope import check_drift
+from replica.planning.scope import check_drift, with_full_names
 from replica.planning.undeclared import with_references
 from replica.progress import Report, ignore
 from replica.sample import sample
@@ -117,6 +117,7 @@ def write(replica: FittedReplica, url: Url, settings: Settings | None = None, re
         LoadError: the server refused something; the target is as it was.
     """
     settings = settings or Settings()
+    settings = with_full_names(settings, replica.plan.schema)
     target = open_database(url)
     _refuse_errors(target.check_target(replica.plan.schema, replace=settings.replace))
     return load(replica, partial(sample, replica, settings), target, settings, report)
@@ -136,6 +137,8 @@ def replicate(
         ReplicaError: any of the errors of the stages; the target is then as it was.
     """
     settings = settings or Settings()
+    if settings.map_path is not None:
+        read_map(settings.map_path)  # A file that is no map is refused before any database is looked at.
     schema = open_database(source).introspect()
     into = open_database(target)
     refuse_same(open_database(source), into)
@@ -216,7 +219,7 @@ def _source(url: Url, settings: Settings) -> Iterator[_Source]:
         if not settings.schema_only:
             yield _Source(schema, snapshot)
             return
-        imagined = imagine_source(snapshot, schema, settings)
+        imagined = imagine_source(snapshot, schema, with_full_names(settings, schema))
         yield _Source(imagined.schema, imagined.snapshot, imagined.notes)
 
 

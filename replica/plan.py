@@ -22,7 +22,13 @@ from replica.planning.references import (
     without_constants,
 )
 from replica.planning.rules import plan_rules
-from replica.planning.scope import check_rows, check_tables, require_columns, skipped_tables
+from replica.planning.scope import (
+    check_rows,
+    check_tables,
+    require_columns,
+    skipped_tables,
+    with_full_names,
+)
 from replica.planning.undeclared import with_references
 from replica.schema.model import Schema, Table
 from replica.schema.schema_map import SchemaMap
@@ -41,6 +47,7 @@ def plan(schema: Schema, schema_map: SchemaMap, settings: Settings) -> Plan:
         SchemaMapError: the map does not fit the schema.
         PlanError: a setting does not fit the schema.
     """
+    settings = with_full_names(settings, schema)
     check_tables(schema, schema_map, settings)
     schema = with_partition_rules(with_references(schema, schema_map))
     notes: list[str] = []

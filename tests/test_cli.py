@@ -134,12 +134,22 @@ def test_check_reports_findings_and_leaves_with_the_code_of_the_first_error(
 
 
 def test_plan_shows_every_column_and_its_kind(shop: DatabaseUrl, capsys: pytest.CaptureFixture[str]) -> None:
+    run_sql(shop, "CREATE UNIQUE INDEX ON customer (lower(email)); CREATE DOMAIN level AS int CHECK (VALUE > 0)")
+    run_sql(shop, "ALTER TABLE customer ADD first level, ADD last level")
     out, err = inside(capsys, "plan", shop.secret, "--scale", "2")
+    for line in (
+        "(code): by copy",
+        "(lower(email)): by",
+        "level_check of first, by its domain",
+        "level_check of last,",
+    ):
+        assert line in out
     assert "owner: (customer_id) → public.customer" in out
     assert re.search(r"public.customer\s+subject, about 120 rows", out)
     assert re.search(r"email\s+text\s+email", out)
     assert "No --map was given" in err
-    data = json.loads(inside(capsys, "plan", shop.secret, "--json", "--rows", "public.purchase=7")[0])
+    assert "replica map SOURCE -o FILE" in err.splitlines()[0]
+    data = json.loads(inside(capsys, "plan", shop.secret, "--json", "--rows", "purchase=7")[0])
     assert data["rows"]["public.purchase"] == 7
     assert {table["table"]["name"] for table in data["tables"]} == {"customer", "purchase", "status"}
 
@@ -167,6 +177,8 @@ def test_evaluate_leaves_with_a_code_of_its_own_where_a_constraint_is_broken(
     )
     out, err = inside(capsys, "evaluate", shop.secret, broken.secret, code=errors.IntegrityError.exit_code)
     assert "300 rows" in out
+    assert "fan-out: how many children rows have" in out
+    assert re.search(r"public.status .* –", out)
     assert last_line(err).startswith("error: 2 constraints of the source are missing or broken")
 
 
@@ -176,7 +188,7 @@ def test_fit_and_sample_work_without_the_source_and_heed_settings(
     file = tmp_path / "shop.replica"
     inside(capsys, "fit", shop.secret, "-o", file, *QUICK)
     server.drop(shop)
-    scaled = ("--scale", "0.5", "--rows", "public.purchase=77")
+    scaled = ("--scale", "0.5", "--rows", "purchase=77")
     out, _ = inside(capsys, "sample", file, target.secret, "--quiet", "--json", *scaled)
     assert {t["table"]: t["rows"] for t in json.loads(out)["tables"]} == dict(zip(TABLES, (30, 77, 2), strict=True))
     assert counts(target) == dict(zip(TABLES, (30, 77, 2), strict=True))
@@ -190,7 +202,7 @@ def test_settings_come_from_the_environment_too(shop: DatabaseUrl, target: Datab
 def test_map_is_drafted_used_and_kept_when_brought_up_to_date(
     shop: DatabaseUrl, target: DatabaseUrl, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "maps" / "shop.yaml"
+    file = tmp_path / "shop.yaml"
     inside(capsys, "map", shop.secret, "-o", file)
     assert read_map(file).tables["public.customer"].role == "subject"
     edited = file.read_text().replace("city: {type: text, kind: category}", "city: {type: text, kind: city} # made up")
@@ -253,6 +265,29 @@ def test_wrong_words_are_refused_in_one_line(capsys: pytest.CaptureFixture[str])
         assert out == "", words
         assert err.startswith("error: "), words
         assert len(err.splitlines()) == 1, words
+
+
+def test_what_is_wrong_with_words_is_said_where_it_can_be_mended(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert last_line(inside(capsys, code=2)[1]) == "error: a command is missing"
+    _, err = inside(capsys, "run", "a", "b", "--seed", "x", code=2)
+    assert "'--seed'" in err
+    assert "(`replica run --help` says more)" in err
+    monkeypatch.setenv("REPLICA_SEED", "abc")
+    assert "for environment variable REPLICA_SEED" in inside(capsys, "run", "a", "b", code=2)[1]
+    monkeypatch.delenv("REPLICA_SEED")
+    for command in ("fit", "map"):
+        _, err = inside(capsys, command, "postgresql://h/d", "-o", tmp_path / "nope" / "x", code=2)
+        assert f"there is no folder {tmp_path / 'nope'}: create it" in err
+    assert not (tmp_path / "nope").exists()
+
+
+def test_a_map_that_cannot_be_read_is_refused_before_the_target_is_looked_at(
+    shop: DatabaseUrl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("run", shop.secret, shop.secret, "--map", "nothing.yaml")
+    inside(capsys, *words, code=errors.SchemaMapError.exit_code)
 
 
 def test_bad_databases_have_codes_of_their_own(

@@ -22,7 +22,7 @@ from replica.kinds import KINDS, kind_of_type
 from replica.kinds.personal import PERSONAL
 from replica.plan import plan
 from replica.planning.decisions import ReferencePlan, TablePlan
-from replica.planning.scope import check_drift
+from replica.planning.scope import check_drift, with_full_names
 from replica.schema.model import Column, ForeignKey, SqlType, Table, Unique
 from replica.schema.schema_map import ColumnMap, ReferenceMap, TableMap, write_map
 
@@ -658,6 +658,8 @@ def test_an_unknown_kind_names_the_column_and_those_that_exist(shop: Schema) -> 
     with pytest.raises(SchemaMapError, match=message) as error:
         planned(shop, product=column("price", "magic"))
     assert all(name in str(error.value) for name in (*KINDS, *PERSONAL, "key", "counter", "period_end"))
+    with pytest.raises(SchemaMapError, match=r"unknown kind 'nubmer': .*; did you mean number\?$"):
+        planned(shop, product=column("price", "nubmer"))
 
 
 # Drift
@@ -686,6 +688,23 @@ def test_drift_lists_every_difference(shop: Schema) -> None:
         ' ~ public.product.price was money, is numeric(8,2); - public.product."Old One"; + table public.wish;'
         " - table public.gone. Update it with `replica map`, then read it"
     )
+
+
+def test_a_column_that_may_be_mistyped_is_asked_about(shop: Schema) -> None:
+    tables = dict(plain_map(shop).tables)
+    columns = dict(tables["public.product"].columns)
+    columns["pirce"] = columns.pop("price")
+    tables["public.product"] = replace(tables["public.product"], columns=columns)
+    with pytest.raises(DriftError, match=r"then read it; or did you mistype public\.product\.price\?$"):
+        check_drift(shop, SchemaMap(tables=tables), "map.yaml")
+
+
+def test_a_bare_name_stands_for_the_only_table_that_has_it(schema_of: Callable[[str], Schema]) -> None:
+    schema = schema_of("CREATE TABLE a (i int); CREATE TABLE b (i int); CREATE SCHEMA s; CREATE TABLE s.b (i int)")
+    found = with_full_names(Settings(rows={"a": 5, "s.b": 7}, exclude=("a",)), schema)
+    assert (found.rows, found.exclude) == ({"public.a": 5, "s.b": 7}, ("public.a",))
+    with pytest.raises(PlanError, match=r"--include b: several tables are called so: write one of public\.b, s\.b$"):
+        with_full_names(Settings(include=("b",)), schema)
 
 
 def test_much_drift_is_cut_short(shop: Schema) -> None:

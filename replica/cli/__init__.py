@@ -11,12 +11,12 @@ import sys
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, Protocol, runtime_checkable
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 import typer
 
 from replica.cli.commands import app
-from replica.errors import INTERRUPTED_EXIT_CODE, ReplicaError
+from replica.errors import INTERRUPTED_EXIT_CODE, ReplicaError, SettingsError
 
 UNEXPECTED_EXIT_CODE = 1
 TERMINATED_EXIT_CODE = 143
@@ -30,6 +30,7 @@ class _UsageError(Protocol):
     """What typer raises when it cannot read the words of a command."""
 
     exit_code: int
+    ctx: Any
 
     def format_message(self) -> str: ...
 
@@ -64,7 +65,9 @@ def run(arguments: list[str]) -> int:
         The exit code; see ``docs/cli.md``.
     """
     try:
-        code = app(args=arguments, prog_name="replica", standalone_mode=False)
+        code = app(args=arguments or ["--help"], prog_name="replica", standalone_mode=False)
+        if not arguments:
+            return _fail("a command is missing", SettingsError.exit_code)
     except ReplicaError as error:
         return _fail(str(error), error.exit_code)
     except typer.Exit as done:
@@ -80,7 +83,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         # Typer has no public name for the base of its usage errors; they are what can format its message.
         if isinstance(error, _UsageError):
-            return _fail(f"{error.format_message()} (`replica --help` lists commands and options)", error.exit_code)
+            return _fail(_usage(error), error.exit_code)
         # The message of any other error may hold a value of the source.
         return _fail(_unexpected(error), UNEXPECTED_EXIT_CODE)
     if code in (INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE):
@@ -97,6 +100,16 @@ def _fail(message: str, code: int) -> int:
     """Prints the one line that says what went wrong; it is the last."""
     print("error: " + " ".join(message.split()), file=sys.stderr)  # noqa: T201
     return code
+
+
+def _usage(error: _UsageError) -> str:
+    """Says what is wrong with the words of a command, or with the variable that stands in for one of them."""
+    message = error.format_message()
+    context, option = error.ctx, getattr(error, "param", None)
+    source = context.get_parameter_source(option.name) if context and option else None
+    if option is not None and source is not None and source.name == "ENVIRONMENT":
+        message = message.replace(f"'--{option.name.replace('_', '-')}'", f"environment variable {option.envvar}")
+    return f"{message} (`{context.command_path if context else 'replica'} --help` says more)"
 
 
 def _unexpected(error: Exception) -> str:

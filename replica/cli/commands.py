@@ -19,29 +19,31 @@ from replica.cli.options import (
     RUNNING,
     WRITING,
     AsJson,
+    Copy,
+    Original,
     Quiet,
     Source,
     Target,
     with_settings,
 )
 from replica.cli.watching import watching
-from replica.errors import IntegrityError, SchemaMapError
+from replica.errors import IntegrityError, SchemaMapError, SettingsError
 from replica.pipeline import Planned
+from replica.planning.scope import with_full_names
 from replica.schema.schema_map import json_schema, read_map, write_map
 from replica.settings import Settings
 
 app = typer.Typer(
     name="replica",
-    no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help=(
         "Writes a synthetic replica of a database: same schema, same statistics, every constraint valid, none of the"
         " same people.\n\n"
-        "Start with [bold]replica demo[/bold]. For a database of your own: [bold]inspect[/bold] shows what it holds,"
-        " [bold]map[/bold] drafts what only a person can confirm, [bold]check[/bold] looks for obstacles,"
-        " [bold]run[/bold] does it, [bold]evaluate[/bold] says how alike the two are.\n\n"
+        "Start with replica demo. For a database of your own: inspect shows what it holds,"
+        " map drafts what only a person can confirm, check looks for obstacles,"
+        " run does it, evaluate says how alike the two are.\n\n"
         "Settings can be set in the environment too, as in REPLICA_SEED=7. libpq's variables, password and"
         " service files are heeded."
     ),
@@ -107,7 +109,7 @@ def check(source: Source, target: Target, settings: Settings, as_json: AsJson = 
 
 @app.command(name="map")
 def map_(
-    source: Annotated[str, typer.Argument(metavar="[SOURCE]", help="Database to look at.", show_default=False)] = "",
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Database to look at.", show_default=False)] = "",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write, or to bring up to date.")
     ] = None,
@@ -126,6 +128,8 @@ def map_(
     if not source:
         raise typer.BadParameter("name the SOURCE database")
     previous = None
+    if output is not None:
+        _require_folder(output)
     if output is not None and output.exists():
         read_map(output)  # A file that is no map is refused before anything is read, and is not overwritten.
         previous = output.read_text(encoding="utf8")
@@ -148,10 +152,9 @@ def plan(source: Source, settings: Settings, as_json: AsJson = False) -> None:
     Per table: role, owner, references, the kind of each column, generator, order, and about how many rows it gets.
     """
     decided = replica.make_plan(source, settings)
+    exact = with_full_names(settings, decided.plan.schema).rows
     rows = {
-        table.id: settings.rows.get(
-            table.id, table.rows if table.role == "lookup" else round(table.rows * settings.scale)
-        )
+        table.id: exact.get(table.id, table.rows if table.role == "lookup" else round(table.rows * settings.scale))
         for table in decided.plan.tables
     }
     if as_json:
@@ -171,9 +174,13 @@ def fit(
     quiet: Quiet = False,
 ) -> None:
     """Learn a database and save what was learned to one file, from which `replica sample` works without the source."""
+    _require_folder(output)
+    replaced = output.exists()
     with watching(_messages(), quiet=quiet) as report:
         learned = replica.learn(source, settings, report=report, planned=None if quiet else _show_draft)
         replica.save(learned, output)
+    if replaced and not quiet:
+        _messages().print(f"{output}: what was there before is overwritten", markup=False, soft_wrap=True)
     if as_json:
         show.print_json(read_manifest(output))
     else:
@@ -214,12 +221,12 @@ def run(source: Source, target: Target, settings: Settings, as_json: AsJson = Fa
 
 @app.command()
 @with_settings("map_path")
-def evaluate(source: Source, target: Target, settings: Settings, as_json: AsJson = False) -> None:
+def evaluate(source: Original, target: Copy, settings: Settings, as_json: AsJson = False) -> None:
     """Say how alike a replica and its source are, and count broken constraints.
 
     References that the schema does not declare count too: those of the map, or without one those that a draft adopts.
-    Scores lie between 0 and 1. Leaves with exit code 44 where a constraint that holds in the source is missing or
-    broken in the replica.
+    Scores lie between 0 and 1, where 1 is alike. Leaves with exit code 44 where a constraint that holds in the source
+    is missing or broken in the replica.
     """
     with watching(_messages()) as report:
         found = replica.evaluate(source, target, report, settings)
@@ -239,6 +246,7 @@ def _messages() -> Console:
 
 def _show_draft(decided: Planned) -> None:
     if decided.draft is not None:
+        _messages().print(show.DRAFT_HINT, markup=False, soft_wrap=True)
         _messages().print(show.draft_lines(decided.draft))
     for note in decided.plan.notes:
         _messages().print(f"note: {note}", markup=False, soft_wrap=True)
@@ -253,9 +261,16 @@ def _show_load(loaded: replica.LoadReport, as_json: bool) -> None:
         _messages().print(f"note: {note}", markup=False, soft_wrap=True)
 
 
+def _require_folder(path: Path) -> None:
+    """Refuses, before anything is read, a file in a folder that is not there; most likely it is mistyped."""
+    if not path.parent.is_dir():
+        raise SettingsError(
+            f"{path} cannot be written: there is no folder {path.parent}: create it, or correct the path"
+        )
+
+
 def _write(path: Path, text: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf8")
     except OSError as error:
         raise SchemaMapError(f"{path} cannot be written: {error.strerror}") from None

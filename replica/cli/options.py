@@ -32,6 +32,11 @@ Target = Annotated[
         show_default=False,
     ),
 ]
+Original = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="Database to compare with; addresses as for run.", show_default=False),
+]
+Copy = Annotated[str, typer.Argument(metavar="TARGET", help="Its replica, which is only read.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on the way; errors are still printed.")]
 
@@ -62,7 +67,11 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
     "rows": (
         list[str],
         (),
-        _option("rows", metavar="TABLE=N", help="Exact number of rows of a table, as in hr.employee=500. Repeatable."),
+        _option(
+            "rows",
+            metavar="SCHEMA.TABLE=N",
+            help="Exact rows of a table, as in hr.employee=500 or employee=500. Repeatable.",
+        ),
     ),
     "schema_only": (
         bool,
@@ -77,12 +86,14 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
     "include": (
         list[str],
         (),
-        _option("include", metavar="TABLE", help="Fill only this table and what it cannot do without. Repeatable."),
+        _option(
+            "include", metavar="SCHEMA.TABLE", help="Fill only this table and what it cannot do without. Repeatable."
+        ),
     ),
     "exclude": (
         list[str],
         (),
-        _option("exclude", metavar="TABLE", help="Leave this table empty, and what needs it. Repeatable."),
+        _option("exclude", metavar="SCHEMA.TABLE", help="Leave this table empty, and what needs it. Repeatable."),
     ),
     "generator": (
         str,

@@ -21,7 +21,7 @@ from replica.load import LoadReport
 from replica.planning.decisions import Plan, TablePlan
 from replica.rules import RULES
 from replica.schema.graph import Order, nullable_cost, order_tables
-from replica.schema.model import ForeignKey, Schema, Table, column_list, quote_name
+from replica.schema.model import ForeignKey, Schema, Table, Unique, column_list, quote_name
 
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
@@ -156,8 +156,9 @@ def _planned_branch(tree: Tree, number: int, table: TablePlan, rows: int) -> Non
     for column in table.columns:
         what = (column.kind or column.producer).replace("_", " ")
         columns.add(Text.assemble(quote_name(column.name), (f"  {column.column.type.name}", "dim"), f"  {what}"))
-    _branch(branch, "unique rules", (f"{column_list(u.unique.columns)}: by {u.way}" for u in table.uniques))
-    _branch(branch, "checks", (check.name for check in table.checks))
+    way = {u.unique: "copy" if table.role == "lookup" else u.way for u in table.uniques}
+    _branch(branch, "unique rules", (f"{_key_text(unique)}: by {way[unique]}" for unique in way))
+    _branch(branch, "checks", _check_lines(table))
     _branch(
         branch,
         "rules",
@@ -165,16 +166,30 @@ def _planned_branch(tree: Tree, number: int, table: TablePlan, rows: int) -> Non
     )
 
 
-def draft_lines(draft: Draft) -> Group:
+def _key_text(unique: Unique) -> str:
+    key = f"({', '.join(unique.expressions)})" if unique.expressions else column_list(unique.columns)
+    return f"{key} where {unique.predicate}" if unique.predicate else key
+
+
+def _check_lines(table: TablePlan) -> Iterable[str]:
+    """Checks by name; those of domains, which several columns may share, with their column."""
+    own = {check.name for check in table.table.checks}
+    for check in table.checks:
+        columns = "" if check.name in own else f" of {', '.join(map(quote_name, check.columns))}, by its domain"
+        yield f"{check.name}{columns}"
+
+
+DRAFT_HINT = "No --map was given, so these guesses are used. Correct them in a file: replica map SOURCE -o FILE"
+
+
+def draft_lines(draft: Draft) -> Grid:
     """The guesses of a drafted map that a person should look at first."""
     grid = _grid("table", "role", "owner", "personal data")
     for name, table in draft.schema_map.tables.items():
         owner = column_list(table.owner) if table.owner else ""
         personal = ", ".join(quote_name(column) for column in draft.personal.get(name, ()))
         grid.add_row(Text(name), Text(table.role), Text(owner), Text(personal))
-    return Group(
-        Text("No --map was given, so these guesses are used. Correct them in a file: replica map SOURCE -o FILE"), grid
-    )
+    return grid
 
 
 # run, sample ---------------------------------------------------------------------------------------------------------
@@ -199,7 +214,7 @@ def load_table(report: LoadReport) -> Group:
 
 def evaluation_table(report: EvaluationReport) -> Group:
     """Scores by table and reference, and the constraints; 1 is alike, 0 is not."""
-    tables = _grid("table", ">rows", ">replica's rows", ">columns", ">pairs", "worst column")
+    tables = _grid("table", ">rows", ">replica's rows", ">shapes", ">pairs", "worst column")
     for table in report.tables:
         worst = min(table.columns.items(), key=lambda item: item[1], default=None)
         tables.add_row(
@@ -208,11 +223,11 @@ def evaluation_table(report: EvaluationReport) -> Group:
             f"{table.synthetic_rows:,}",
             _score(table.shapes),
             _score(table.pairs),
-            Text(f"{quote_name(worst[0])} {worst[1]:.3f}" if worst else ""),
+            Text(f"{quote_name(worst[0])} {worst[1]:.3f}" if worst else "–"),
         )
     tables.add_section()
     tables.add_row("mean", "", "", _score(report.shapes), _score(report.pairs), "")
-    keys = _grid("reference", ">children per row")
+    keys = _grid("reference", ">fan-out")
     for name, score in report.fan_outs.items():
         keys.add_row(Text(name), _score(score))
     keys.add_section()
@@ -220,7 +235,13 @@ def evaluation_table(report: EvaluationReport) -> Group:
     parts: list[RenderableType] = [tables, Text()]
     if report.fan_outs:
         parts += [keys, Text()]
-    return Group(*parts, *_verdict(report))
+    return Group(*parts, Text(_LEGEND, style="dim"), *_verdict(report))
+
+
+_LEGEND = (
+    "1 is alike, 0 is not; shapes: how values of single columns are distributed; pairs: how two columns go together;"
+    " fan-out: how many children rows have; –: not scored, as in a lookup, which is copied\n"
+)
 
 
 def _verdict(report: EvaluationReport) -> list[Text]:
@@ -239,7 +260,7 @@ def evaluation_json(report: EvaluationReport) -> dict[str, Any]:
 
 
 def _score(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _grid(*headings: str) -> Grid:

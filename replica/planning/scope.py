@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from faker.config import AVAILABLE_LOCALES
 
-from replica.errors import DriftError, PlanError
+from replica.errors import DriftError, PlanError, nearest
 from replica.schema.model import ForeignKey, Schema, Table, column_list, quote_name
 from replica.schema.schema_map import SchemaMap
 from replica.settings import Settings
@@ -39,7 +39,41 @@ def check_drift(schema: Schema, schema_map: SchemaMap, name: str) -> None:
     lines += [f"- table {name}" for name in schema_map.tables if name not in schema.by_id]
     if lines:
         shown = "; ".join(lines[:20]) + (f"; and {len(lines) - 20} more" if len(lines) > 20 else "")
-        raise DriftError(f"the source does not match {name}: {shown}. Update it with `replica map`, then read it")
+        typo = _mistyped(schema, schema_map)
+        hint = f"; or did you mistype {typo}?" if typo else ""
+        raise DriftError(f"the source does not match {name}: {shown}. Update it with `replica map`, then read it{hint}")
+
+
+def _mistyped(schema: Schema, schema_map: SchemaMap) -> str | None:
+    """The first column that a map lacks and has nearly so."""
+    for table in schema.tables:
+        known = schema_map.tables[table.id].columns if table.id in schema_map.tables else {}
+        lacking = [column.name for column in table.columns if column.name not in known]
+        for name in known:
+            if name not in table.by_name and (meant := nearest(name, lacking)):
+                return f"{table.id}.{quote_name(meant)}"
+    return None
+
+
+def with_full_names(settings: Settings, schema: Schema) -> Settings:
+    """Replaces bare names of tables in settings by their ids, where only one table is called so.
+
+    Raises:
+        PlanError: several tables are.
+    """
+
+    def full(option: str, name: str) -> str:
+        ids = [table.id for table in schema.tables if name in (table.name, quote_name(table.name))]
+        if name not in schema.by_id and len(ids) > 1:
+            raise PlanError(f"{option} {name}: several tables are called so: write one of {_some(ids)}")
+        return ids[0] if ids and name not in schema.by_id else name
+
+    return replace(
+        settings,
+        rows={full("--rows", name): count for name, count in settings.rows.items()},
+        include=tuple(full("--include", name) for name in settings.include),
+        exclude=tuple(full("--exclude", name) for name in settings.exclude),
+    )
 
 
 def check_tables(schema: Schema, schema_map: SchemaMap, settings: Settings) -> None:
