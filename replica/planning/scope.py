@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from faker.config import AVAILABLE_LOCALES
 
@@ -65,7 +66,7 @@ def with_full_names(settings: Settings, schema: Schema) -> Settings:
     def full(option: str, name: str) -> str:
         ids = [table.id for table in schema.tables if name in (table.name, quote_name(table.name))]
         if name not in schema.by_id and len(ids) > 1:
-            raise PlanError(f"{option} {name}: several tables are called so: write one of {_some(ids)}")
+            raise PlanError(f"{option} {name}: several tables are called so: write one of {some_of(ids)}")
         return ids[0] if ids and name not in schema.by_id else name
 
     return replace(

@@ -195,6 +195,7 @@ def place_of(found: ReferenceMap | PolymorphicMap | InsideMap) -> str:
         return f"-> {', '.join(found.columns)}"
     return f"-> {found.id}" if isinstance(found, PolymorphicMap) else f"-> {found.column}.{'.'.join(found.path)}"
 
+
 LOCALE = ("", None)
 """The key of the comment on the map's own locale."""
 
