@@ -33,8 +33,6 @@ _REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "BR", "IN", "AU", "C
 _SAMPLE, _VALID = 200, 0.9
 # Numbers of each pattern that are tried; the valid ones lend their first digits to all.
 _TRIED, _FEWEST_TRIED, _LAST_DIGITS = 1024, 64, 2
-# How often a number of the source, which is in a range of fiction too, is drawn again.
-_REDRAWS = 24
 # A digit is set free while so many numbers stay valid; areas that are tried where all must be, and their digits.
 _STILL_VALID, _AREAS, _AREA_DIGITS = 0.2, 40, 4
 # How many times as many numbers as rows are left, where every row needs another.
@@ -50,12 +48,10 @@ class PhoneKind:
     Attributes:
         codes: the patterns of the numbers.
         region: the country where numbers without a calling code are valid; None where many are not valid anywhere.
-        taken: digits of the source's numbers that lie in ranges set aside, and so are nobody's; not to be met again.
     """
 
     codes: CodeKind
     region: str | None
-    taken: tuple[str, ...]
 
     reading: ClassVar[Reading] = "value"
 
@@ -74,9 +70,7 @@ class PhoneKind:
         patterns = tuple(_freed(replace(pattern, check=None), region, rng) for pattern in found)
         if codes.unique and region is not None:
             patterns = tuple(_in_one_area(pattern, region, len(data), rng) for pattern in patterns)
-        numbers: set[str] = set(data.values.drop_null().unique().to_pylist())
-        taken = sorted(_digits(number) for number in numbers if is_fictional(number))
-        return cls(replace(codes, patterns=patterns), region, tuple(taken))
+        return cls(replace(codes, patterns=patterns), region)
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -104,13 +98,9 @@ class PhoneKind:
         drawn = random_values(pattern, min(max(n, _FEWEST_TRIED), _TRIED), rng)
         tried = [fictional(number, turn) for number, turn in zip(drawn, _turns(len(drawn), rng), strict=True)]
         valid = [number for number in tried if self.region is None or _is_valid(number, self.region)] or tried
-        found, taken, again = [""] * n, frozenset(self.taken), list(range(n))
-        for _ in range(_REDRAWS):
-            chosen, last = rng.integers(0, len(valid), len(again)), rng.integers(0, 10, (len(again), _LAST_DIGITS))
-            for at, i, digits in zip(again, chosen.tolist(), last.astype(str).tolist(), strict=True):
-                found[at] = _ending(valid[i], digits)
-            again = [at for at in again if _digits(found[at]) in taken]
-        return found
+        chosen, last = rng.integers(0, len(valid), n), rng.integers(0, 10, (n, _LAST_DIGITS))
+        ends = last.astype(str).tolist()
+        return [_ending(valid[i], digits) for i, digits in zip(chosen.tolist(), ends, strict=True)]
 
 
 def _turns(n: int, rng: np.random.Generator) -> list[int]:
@@ -222,16 +212,6 @@ def _regrouped(number: str, start: int, width: int, mark: str) -> str:
     """The number with its digits from a place on in two groups."""
     digits = _digits(number[start:])
     return f"{number[:start]}{digits[:width]}{mark}{digits[width:]}"
-
-
-def is_fictional(number: str) -> bool:
-    """Returns True for a number in a range set aside for fiction."""
-    found = _national(number)
-    digits = _digits(number[found[0] :]) if found else ""
-    return found is not None and any(
-        all(wanted in ("x", digit) for wanted, digit in zip(one.replace(" ", ""), digits, strict=True))
-        for one in found[1]
-    )
 
 
 def _national(number: str) -> tuple[int, list[str]] | None:
