@@ -122,14 +122,19 @@ class Looked:
         )
 
     def moments(self) -> tuple[str, ...]:
-        """Columns that hold dates and timestamps, ends of periods among them."""
+        """Columns that hold dates and timestamps, ends of periods among them; none with infinity, which has no place."""
         return tuple(
             name
             for name, values in self.columns.items()
             if self.table.by_name[name].type.family in MOMENTS
             and self.kind(name) != "generated"
             and values.null_count < len(values)
+            and (np.abs(measured(values)[0]) < _INFINITE_US).all()
         )
+
+
+# Infinite moments stand at the ends of what Arrow can count to.
+_INFINITE_US = 9.2e18
 
 
 _STRUCTURAL = frozenset({"key", "reference", "generated", "derived", "counter", "credential", "period_end"})
