@@ -122,7 +122,7 @@ class Looked:
         )
 
     def moments(self) -> tuple[str, ...]:
-        """Columns that hold dates and timestamps, ends of periods among them; none with infinity, which has no place."""
+        """Columns that hold dates and timestamps, ends of periods among them; none with infinite ones."""
         return tuple(
             name
             for name, values in self.columns.items()
