@@ -567,3 +567,10 @@ def test_a_rule_without_room_is_refused_by_its_name(kind: SqlType, values: pa.Ar
     # Where there may be nulls, rows do without.
     kept = keep_unique(replace(found, judge=Judge(table({"x": kind}))), {"x": values}, np.random.default_rng(0))
     assert not repeated(found, kept).any()
+
+
+def test_a_column_that_never_has_a_value_gets_one_where_a_check_wants_it() -> None:
+    found = table({"a": INTEGER, "t": TEXT_TYPE}, ("(a IS NULL) <> (t IS NULL)",))
+    columns = {"a": integers(None, 1, None), "t": pa.nulls(3, pa.string())}
+    kept = keep_checks(duty(found, "a"), columns, np.random.default_rng(0))
+    assert kept["t"].is_valid().to_pylist() == [True, False, True]

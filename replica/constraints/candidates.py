@@ -12,6 +12,7 @@ from replica.constraints.checks import NotReadableError, parse
 from replica.schema.model import Check, Table
 
 _MOST_OWN = 500
+_ANYTHING = ("0", "1", "true", "2000-01-01", "2000-01-01 00:00:00", "12:00:00", "other")
 _ELEMENTS = re.compile(r'"((?:[^"\\]|\\.)*)"|([^{},"\s][^{},"]*)')
 
 
@@ -34,7 +35,8 @@ def candidates(
         column, values = table.by_name[name], columns[name]
         texts = [*written, *literals(column.default or ""), *column.type.labels]
         own = values.drop_null().unique().slice(0, _MOST_OWN)
-        parts = [own, *_readable(texts, values.type)]
+        # Of a column that never has a value nobody knows one: any will do.
+        parts = [own, *_readable(texts if len(own) else [*texts, *_ANYTHING], values.type)]
         if column.nullable:
             parts.append(pa.nulls(1, values.type))
         found[name] = pa.concat_arrays(parts)
