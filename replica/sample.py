@@ -191,6 +191,8 @@ class _Making:
         self.database.tables[table.id] = made
         self.drawn.add(table.id)
         if table.owner is not None:
+            # Before rows stand under it, their owner's keys are settled.
+            self.ready(self.database.tables[table.owner.parent])
             made.parents[table.owner.id] = skeleton.owner
         for name, maker in fitted.keys.items():
             maker.require(table.table.by_name[name], n, f"{table.id}.{name}")
@@ -492,14 +494,20 @@ class _Making:
         names = {name for check in checks for name in reads_of(check, table.table)}
         if not checks:
             return
+        clearable = {
+            reference.key.id: (f"@{reference.key.id}", *reference.free)
+            for reference in table.references
+            if reference.key.id in made.parents and self._may_be_null(made, reference)
+        }
         units = self.ruler.units(made, sorted(changeable), names)
-        names = names.union(*units.values())
+        names = names.union(*units.values(), *(free[1:] for free in clearable.values() if names & set(free)))
         columns = {name: self.database.column(table.id, name) for name in sorted(names)}
-        columns |= {f"@{name}": pa.array(made.parents[name]) for name in free}
+        clearable = {name: unit for name, unit in clearable.items() if set(unit[1:]) <= names}
+        columns |= {f"@{name}": pa.array(made.parents[name]) for name in free | clearable}
         units |= {name: (f"@{name}", *reference.free) for name, reference in free.items()}
-        duty = Duty(self._judge(table), checks, units)
+        duty = Duty(self._judge(table), checks, units, clearable)
         kept = self._mended(made, duty, columns, None, self.rng("checks", table.id, "all", turn))
-        for name in free:
+        for name in free | clearable:
             made.parents[name] = np.array(kept[f"@{name}"], dtype=np.int64)
         made.columns |= {name: kept[name] for name in names}
 
@@ -528,6 +536,18 @@ class _Making:
         code = made.fitted.references.get(reference.key.id)
         in_key = any(set(reference.key.columns) & set(found.unique.columns) for found in made.plan.uniques)
         return code is not None and not code.tree and not in_key and not reference.fixed
+
+    def _may_be_null(self, made: MadeTable, reference: ReferencePlan) -> bool:
+        """True where rows may point to nothing without breaking anything else."""
+        table = made.plan
+        nullable = all(table.table.by_name[name].nullable for name in reference.free)
+        decides = any(other.implied_by == reference.key.id for other in table.references)
+        held = any(
+            not found.unique.nulls_distinct and set(reference.free) & set(found.unique.columns)
+            for found in table.uniques
+        )
+        kept = reference.fixed or reference.implied_by or reference.key.id in made.fitted.copied
+        return bool(reference.free) and nullable and not (decides or held or kept)
 
     def _pointed(self, table: str) -> tuple[str, ...]:
         """Columns of a table that references point to."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import networkx as nx
 import numpy as np
@@ -15,6 +15,7 @@ from replica.constraints.candidates import candidates
 from replica.constraints.judging import Judge, reads_of
 from replica.errors import UnsatisfiableError
 from replica.kinds.base import is_null
+from replica.relations.joins import NULL
 from replica.schema.model import Check, Table, quote_name
 
 Ints = npt.NDArray[np.int64]
@@ -37,11 +38,14 @@ class Duty:
         checks: the checks.
         units: what may be changed, each with the columns that change together: a column by itself, or a reference
             with all that it fills.
+        clearable: references that may become null, each with the column that says which row it points to, and those
+            that become null with it.
     """
 
     judge: Judge
     checks: Sequence[Check]
     units: Mapping[str, tuple[str, ...]]
+    clearable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def table(self) -> Table:
@@ -69,16 +73,16 @@ def _together(duty: Duty) -> list[list[Check]]:
     graph = nx.Graph()
     for number, check in enumerate(duty.checks):
         graph.add_node(number)
-        for unit in _units_of(duty, [check]):
+        for unit in (*_units_of(duty, [check]), *_units_of(duty, [check], duty.clearable)):
             graph.add_edge(number, unit)
     parts = nx.connected_components(graph)
     return [[duty.checks[node] for node in sorted(n for n in part if isinstance(n, int))] for part in parts]
 
 
-def _units_of(duty: Duty, checks: Sequence[Check]) -> list[str]:
+def _units_of(duty: Duty, checks: Sequence[Check], among: Mapping[str, tuple[str, ...]] | None = None) -> list[str]:
     """What may be changed among that which some checks read."""
     read = {name for check in checks for name in reads_of(check, duty.table)}
-    return sorted(unit for unit, names in duty.units.items() if read & set(names))
+    return sorted(unit for unit, names in (duty.units if among is None else among).items() if read & set(names))
 
 
 def _mend(duty: Duty, checks: list[Check], columns: Columns, rng: np.random.Generator) -> Columns:
@@ -110,10 +114,11 @@ def _mend(duty: Duty, checks: list[Check], columns: Columns, rng: np.random.Gene
 
 
 def _search(duty: Duty, checks: list[Check], columns: Columns, bad: Ints, rng: np.random.Generator) -> Columns:
-    """Lets rows that no other can help try values that the definitions name, some columns at a time."""
+    """Lets rows that no other can help try values that the definitions name, and references that point to nothing."""
     own = [names[0] for names in (duty.units[unit] for unit in _units_of(duty, checks)) if len(names) == 1]
     names = [name for name in own if name in columns]
-    if not len(bad) or not names:
+    cleared = [duty.clearable[name] for name in _units_of(duty, checks, duty.clearable)]
+    if not len(bad) or not (names or cleared):
         return columns
     pools = candidates(duty.table, checks, names, columns)
     left = _TRIED
@@ -123,12 +128,22 @@ def _search(duty: Duty, checks: list[Check], columns: Columns, bad: Ints, rng: n
         for name, pool in pools.items():
             chosen = pool.take(pa.array(rng.integers(0, len(pool), len(bad))))
             trial[name] = pc.if_else(pa.array(rng.random(len(bad)) < 0.5), chosen, trial[name])
+        for group in cleared:
+            trial |= _emptied(trial, group, rng.random(len(bad)) < 0.5)
         fits = ~broken_rows(duty.judge, checks, trial)
-        for name in names:
+        for name in (*names, *(name for group in cleared for name in group)):
             columns = {**columns, name: put(columns[name], bad[fits], trial[name].filter(pa.array(fits)))}
         left -= len(bad)
         bad = bad[~fits]
     return columns
+
+
+def _emptied(columns: Columns, group: tuple[str, ...], rows: Mask) -> Columns:
+    """Lets references of some rows point to nothing; the number of the row that they point to is the first column."""
+    number, *names = group
+    nothing = pa.scalar(NULL, columns[number].type)
+    found = {name: pc.if_else(pa.array(rows), pa.scalar(None, columns[name].type), columns[name]) for name in names}
+    return {number: pc.if_else(pa.array(rows), nothing, columns[number]), **found}
 
 
 def _take(columns: Columns, names: list[str], rows: Ints, donors: Ints) -> Columns:

@@ -51,6 +51,11 @@ class Turn:
     evaluate: Evaluate | None
 
     @property
+    def is_drawn(self) -> bool:
+        """True once the table's rows are there, if without what they point to."""
+        return self.table.id in self.database.tables
+
+    @property
     def later(self) -> list[ReferencePlan]:
         """References that are still to come."""
         made = self.database.tables.get(self.table.id)
@@ -138,6 +143,9 @@ def _distinct(turn: Turn, unique: Unique) -> Distinct | None:
     sides = [_side(turn, frozenset(reads(part, table))) for part in parts]
     where = _side(turn, frozenset(reads(unique.predicate, table))) if unique.predicate else "known"
     if "mixed" in sides or where not in ("known", "added"):
+        return None
+    if not turn.is_drawn and ("known" in sides or (unique.predicate and where == "known")):
+        # Before its rows are drawn, nothing of them is known.
         return None
     known = [part for part, side in zip(parts, sides, strict=True) if side == "known"]
     added = [part for part, side in zip(parts, sides, strict=True) if side == "added"]
