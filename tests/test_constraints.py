@@ -21,7 +21,7 @@ from replica.constraints.repair import Duty, keep_checks, put
 from replica.constraints.unique import Rule, keep_unique, repeated
 from replica.databases import open_database
 from replica.errors import UnsatisfiableError
-from replica.schema.model import Check, Column, SqlType, Table, Unique
+from replica.schema.model import Check, Column, Family, SqlType, Table, Unique
 
 SCRIPT = r"""
 CREATE TYPE mood AS ENUM ('low', 'middle', 'high');
@@ -574,3 +574,21 @@ def test_a_column_that_never_has_a_value_gets_one_where_a_check_wants_it() -> No
     columns = {"a": integers(None, 1, None), "t": pa.nulls(3, pa.string())}
     kept = keep_checks(duty(found, "a"), columns, np.random.default_rng(0))
     assert kept["t"].is_valid().to_pylist() == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "family", "start"),
+    [
+        (pa.date32(), "date", 20_000),
+        (pa.timestamp("us"), "timestamp", 1_700_000_000_000_000),
+        (pa.int64(), "integer", 77),
+        (pa.time64("us"), "time", 82_000_000_000),
+    ],
+)
+def test_what_must_follow_another_column_is_moved_behind_it(kind: pa.DataType, family: Family, start: int) -> None:
+    sql_type = SqlType(family, {"integer": "int4"}.get(family, family), family)
+    found = table({"a": sql_type, "b": sql_type}, ("b > a",), ("a", "b"))
+    a = pa.array([start + i for i in range(20)]).cast(pa.int32() if family == "date" else pa.int64()).cast(kind)
+    kept = keep_checks(duty(found, "a"), {"a": a, "b": a.take(pa.array([0] * 20))}, np.random.default_rng(0))
+    assert kept["a"].equals(a)
+    assert all(later > earlier for earlier, later in zip(a.to_pylist(), kept["b"].to_pylist(), strict=True))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from replica.constraints.checks import NotReadableError, parse
 from replica.schema.model import Check, Table
 
 _MOST_OWN = 500
+_WIDEST_STEP = 30
+_DAY_US = 86_400_000_000
 _ANYTHING = ("0", "1", "true", "2000-01-01", "2000-01-01 00:00:00", "12:00:00", "other")
 _ELEMENTS = re.compile(r'"((?:[^"\\]|\\.)*)"|([^{},"\s][^{},"]*)')
 
@@ -41,6 +45,31 @@ def candidates(
             parts.append(pa.nulls(1, values.type))
         found[name] = pa.concat_arrays(parts)
     return found
+
+
+def beside(name: str, columns: Mapping[str, pa.Array], rng: np.random.Generator) -> pa.Array | None:
+    """Returns values close to those of another column of their rows, since checks compare columns; null in no row.
+
+    Args:
+        name: the column that may be changed.
+        columns: it and what checks read beside it; shape (rows,) each.
+        rng: the random stream.
+
+    Returns:
+        Values of the column's type: shape (rows,). None where no other column is like it.
+    """
+    kind = columns[name].type
+    alike = [values for other, values in sorted(columns.items()) if other != name and values.type == kind]
+    if not alike or not (pa.types.is_temporal(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return None
+    values = alike[int(rng.integers(len(alike)))]
+    steps = rng.integers(0, _WIDEST_STEP, len(values)) * rng.choice([-1, 1], len(values))
+    plain = pa.int32() if pa.types.is_date32(kind) else pa.float64() if pa.types.is_floating(kind) else pa.int64()
+    unit = _DAY_US if pa.types.is_timestamp(kind) else 60_000_000 if pa.types.is_time(kind) else 1
+    moved = pc.add(values.cast(plain), pa.array(steps * unit).cast(plain))
+    if pa.types.is_time(kind):
+        moved = pa.array(np.mod(np.array(moved.fill_null(0)), _DAY_US), mask=np.asarray(moved.is_null()))
+    return pc.coalesce(moved.cast(kind), columns[name])
 
 
 def literals(expression: str) -> list[str]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replica.constraints.candidates import candidates
+from replica.constraints.candidates import beside, candidates
 from replica.constraints.judging import Judge, reads_of
 from replica.errors import UnsatisfiableError
 from replica.kinds.base import is_null
@@ -128,6 +128,9 @@ def _search(duty: Duty, checks: list[Check], columns: Columns, bad: Ints, rng: n
         for name, pool in pools.items():
             chosen = pool.take(pa.array(rng.integers(0, len(pool), len(bad))))
             trial[name] = pc.if_else(pa.array(rng.random(len(bad)) < 0.5), chosen, trial[name])
+            close = beside(name, trial, rng)
+            if close is not None:
+                trial[name] = pc.if_else(pa.array(rng.random(len(bad)) < 0.25), close, trial[name])
         for group in cleared:
             trial |= _emptied(trial, group, rng.random(len(bad)) < 0.5)
         fits = ~broken_rows(duty.judge, checks, trial)
