@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,8 +13,9 @@ import pyarrow.compute as pc
 from replica.databases.base import Ddl, FamilySample, Inclusion, Reading, Repeats, Snapshot
 from replica.imagining.rows import Imagined, imagine_rows, with_sizes
 from replica.imagining.sizes import plan_sizes
+from replica.kinds.literals import literal
 from replica.schema.graph import nullable_cost, order_tables
-from replica.schema.model import ForeignKey, LooseReference, Schema, Table
+from replica.schema.model import Column, ForeignKey, LooseReference, Schema, Table
 from replica.settings import Settings
 
 
@@ -71,11 +74,25 @@ class ImaginedSnapshot:
 
     def evaluate(self, table: Table, expression: str, columns: Mapping[str, pa.Array]) -> pa.Array | None:
         """See :data:`replica.databases.base.Evaluate`."""
-        return self.real.evaluate(table, expression, columns)
+        return evaluate_imagined(self.real, table, expression, columns)
 
     def dump(self, target_version: int | None = None) -> Ddl:
         """See :meth:`replica.databases.base.Snapshot.dump`."""
         return self.real.dump(target_version)
+
+
+def evaluate_imagined(
+    real: Snapshot, table: Table, expression: str, columns: Mapping[str, pa.Array]
+) -> pa.Array | None:
+    """Evaluates an expression on imagined values, whose arrays and composites are JSON as those that are read."""
+    return real.evaluate(table, expression, {name: _written(v, table.by_name[name]) for name, v in columns.items()})
+
+
+def _written(values: pa.Array, column: Column) -> pa.Array:
+    if column.type.family not in ("array", "composite"):
+        return values
+    texts = (None if text is None else literal(json.loads(text), column.type) for text in values.to_pylist())
+    return pa.array(texts, pa.string())
 
 
 def _as_reading(values: pa.Array, reading: Reading) -> pa.Array:
@@ -111,5 +128,6 @@ def imagine_source(real: Snapshot, schema: Schema, settings: Settings) -> Imagin
     cost = nullable_cost(lambda table, column: schema.by_id[table].by_name[column].nullable)
     order = order_tables(schema.by_id, schema.foreign_keys, cost)
     sizes = plan_sizes(schema, order, settings.rows_per_table, settings.rows)
-    frames = imagine_rows(Imagined(schema, order, sizes.rows, settings.seed, real.evaluate))
+    evaluate = partial(evaluate_imagined, real)
+    frames = imagine_rows(Imagined(schema, order, sizes.rows, settings.seed, evaluate))
     return ImaginedSource(with_sizes(schema, sizes.rows), ImaginedSnapshot(real, frames, sizes.rows), sizes.notes)

@@ -15,7 +15,9 @@ import pyarrow as pa
 import rstr
 
 from replica.constraints.candidates import literals
-from replica.constraints.domains import Domain
+from replica.constraints.domains import Domain, domain_of
+from replica.constraints.inner import column_checks
+from replica.imagining.articles import article_maker
 from replica.imagining.names import is_birth, is_late, pool, scale_named, texts_named, values_in_comment
 from replica.inference.personal import guess_personal, words_of
 from replica.kinds import KINDS, kind_named
@@ -320,7 +322,8 @@ def _json(wanted: Wanted) -> Objects:
 def _inner(wanted: Wanted, name: str, kind: SqlType, n: int) -> list[Any]:
     """Values of an element or a field, as JSON has them."""
     column = Column(name, kind, nullable=False)
-    values = imagine_values(Wanted(column, Domain(max_length=kind.length), n, wanted.distinct, wanted.rng))
+    domain = domain_of(column, column_checks(column))
+    values = imagine_values(Wanted(column, domain, n, wanted.distinct, wanted.rng))
     if kind.family in ("array", "composite", "json"):
         return [None if text is None else json.loads(text) for text in values.to_pylist()]
     if pa.types.is_binary(values.type):
@@ -395,6 +398,8 @@ _BY_BASE: Final[Mapping[str, Callable[[Wanted], Objects]]] = {
     "point": _marked("({n},1)"),
     "pg_lsn": _marked("0/{n:X}"),
     "xid": _marked("{n}"),
+    "cube": _marked("({n}, 1)"),
+    "seg": _marked("{n}"),
     "regclass": _marked("pg_class"),
 }
 
@@ -410,7 +415,10 @@ def _others(wanted: Wanted) -> Objects:
         return np.array([json.dumps(row) for row in numbers.tolist()], dtype=object)
     if kind.base in ("geometry", "geography"):
         return _points(wanted)
-    return np.full(wanted.n, neutral_value(kind), dtype=object)
+    if (make := article_maker(kind.base)) is not None:
+        return make(wanted.n, wanted.rng, wanted.distinct)
+    neutral = neutral_value(kind)
+    return np.full(wanted.n, _default(wanted.column) if neutral is None else neutral, dtype=object)
 
 
 def _points(wanted: Wanted) -> Objects:

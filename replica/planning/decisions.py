@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from replica.constraints.inner import column_checks
 from replica.schema.graph import Order
-from replica.schema.model import Check, Column, ForeignKey, Schema, Table, Unique, quote_name
+from replica.schema.model import Check, Column, ForeignKey, Schema, Table, Unique
 from replica.schema.rules import Rule
 from replica.schema.schema_map import ColumnMap, Role, SchemaMap
 
@@ -181,14 +181,7 @@ class Plan:
 
 
 def all_checks(table: Table) -> Iterable[Check]:
-    """Yields the checks of a table and those of its columns' domains, in terms of columns."""
+    """Yields the checks of a table and those of the domains in its columns' types, in terms of columns."""
     yield from table.checks
     for column in table.columns:
-        for check in column.type.domain_checks:
-            name = quote_name(column.name)
-            expression = _replace_value(check.expression, name)
-            yield Check(check.name, expression, (column.name,), check.validated, check.at_load)
-
-
-def _replace_value(expression: str, name: str) -> str:
-    return re.sub(r"\bVALUE\b", lambda _: name, expression)
+        yield from column_checks(column)

@@ -81,6 +81,9 @@ def _typed(value: str, column: Column) -> str:
 
 def _plain_type(kind: SqlType) -> str:
     """The type under a domain, where it has a plain name; without limits of length, which conditions do not see."""
+    element = kind.element if kind.family == "array" and kind.domain is None else None
+    if element is not None and element.under is not None and element.family not in ("array", "composite"):
+        return f"{element.under}[]"
     named = kind.domain is None or kind.base == "citext"
     if named or kind.family in ("enum", "composite", "array", "range", "other"):
         return kind.name
