@@ -15,8 +15,10 @@ from replica.evaluation.evaluate import EvaluationReport
 from replica.evaluation.evaluate import evaluate as compare
 from replica.fit import fit
 from replica.fitted import FittedReplica
+from replica.imagining.rows import with_sizes
 from replica.imagining.snapshot import imagine_source
 from replica.inference import Draft, draft_map, with_inferred
+from replica.inference.undeclared import infer_undeclared
 from replica.load import LoadReport, load
 from replica.plan import plan
 from replica.planning.decisions import Plan
@@ -219,8 +221,20 @@ def _source(url: Url, settings: Settings) -> Iterator[_Source]:
         if not settings.schema_only:
             yield _Source(schema, snapshot)
             return
-        imagined = imagine_source(snapshot, schema, with_full_names(settings, schema))
-        yield _Source(imagined.schema, imagined.snapshot, imagined.notes)
+        yield _imagined(snapshot, schema, settings)
+
+
+def _imagined(snapshot: Snapshot, schema: Schema, settings: Settings) -> _Source:
+    """Imagines a source; references that nobody declared are those of the map, or those that names alone suggest."""
+    settings = with_full_names(settings, schema)
+    if settings.map_path is None:
+        found = imagine_source(snapshot, infer_undeclared(schema, {}, None).added_to(schema), settings)
+        return _Source(found.schema, found.snapshot, found.notes)
+    schema_map = read_map(settings.map_path)
+    check_drift(schema, schema_map, str(settings.map_path))
+    found = imagine_source(snapshot, with_references(schema, schema_map), settings, schema_map)
+    # Planning adds the references of the map itself.
+    return _Source(with_sizes(schema, found.snapshot.rows), found.snapshot, found.notes)
 
 
 def _plan(source: _Source, settings: Settings, report: Report) -> Planned:

@@ -24,6 +24,7 @@ from replica.planning.decisions import all_checks
 from replica.relations.joins import NULL, row_numbers
 from replica.schema.graph import Order
 from replica.schema.model import Check, Column, ForeignKey, Schema, Table
+from replica.schema.schema_map import SchemaMap
 from replica.seeds import stream
 
 Ints = npt.NDArray[np.int64]
@@ -45,6 +46,7 @@ class Imagined:
         rows: how many rows each table gets.
         seed: the root seed.
         evaluate: a server's evaluation of conditions.
+        schema_map: what a person says of the tables; None without a map.
         frames: the columns that are made, by table.
     """
 
@@ -53,6 +55,7 @@ class Imagined:
     rows: Mapping[str, int]
     seed: int
     evaluate: Evaluate | None
+    schema_map: SchemaMap | None = None
     frames: dict[str, Columns] = field(default_factory=dict)
 
 
@@ -82,13 +85,27 @@ def _own_columns(imagined: Imagined, table: Table) -> Columns:
             found[column.name] = as_read(np.full(n, None, dtype=object), column.type)
             continue
         rng = stream(imagined.seed, "imagine", table.id, column.name)
-        domain = domain_of(column, checks)
-        wanted = Wanted(column, domain, n, _is_key(table, column), rng)
+        domain = _named_tables(table, column, domain_of(column, checks))
+        wanted = Wanted(column, domain, n, _is_key(table, column), rng, _mapped_kind(imagined, table, column))
         values = imagine_values(wanted)
         found[column.name] = values if column.name in _pointed(imagined, table) else _with_nulls(values, wanted, table)
     found |= _partitioned(imagined, table, found)
     units = {name: (name,) for name in _own(table)}
     return _kept(imagined, table, found, units, [check for check in checks if not _reads_references(table, check)])
+
+
+def _named_tables(table: Table, column: Column, domain: Domain) -> Domain:
+    """For the type of a polymorphic pair, the types that mean a table."""
+    types = [found.when[1] for found in table.loose_references if found.when and found.when[0] == column.name]
+    return replace(domain, values=tuple(types)) if types and domain.values is None else domain
+
+
+def _mapped_kind(imagined: Imagined, table: Table, column: Column) -> str | None:
+    """The kind that a person's map gives a column."""
+    if imagined.schema_map is None:
+        return None
+    found = imagined.schema_map.tables[table.id].columns.get(column.name)
+    return found.kind if found is not None else None
 
 
 def _own(table: Table) -> list[str]:

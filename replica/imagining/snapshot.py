@@ -16,6 +16,7 @@ from replica.imagining.sizes import plan_sizes
 from replica.kinds.literals import literal
 from replica.schema.graph import nullable_cost, order_tables
 from replica.schema.model import Column, ForeignKey, LooseReference, Schema, Table
+from replica.schema.schema_map import SchemaMap
 from replica.settings import Settings
 
 
@@ -113,13 +114,16 @@ class ImaginedSource:
     notes: tuple[str, ...]
 
 
-def imagine_source(real: Snapshot, schema: Schema, settings: Settings) -> ImaginedSource:
+def imagine_source(
+    real: Snapshot, schema: Schema, settings: Settings, schema_map: SchemaMap | None = None
+) -> ImaginedSource:
     """Imagines rows for every table of a schema; not one row of the source is read.
 
     Args:
         real: the source.
-        schema: what it declares.
+        schema: what it declares, with the references that it does not.
         settings: rows per table, exact numbers of rows, and the seed.
+        schema_map: a person's map, whose kinds count; None without one.
 
     Raises:
         PlanError: a table cannot hold as many rows as were asked for.
@@ -129,5 +133,5 @@ def imagine_source(real: Snapshot, schema: Schema, settings: Settings) -> Imagin
     order = order_tables(schema.by_id, schema.foreign_keys, cost)
     sizes = plan_sizes(schema, order, settings.rows_per_table, settings.rows)
     evaluate = partial(evaluate_imagined, real)
-    frames = imagine_rows(Imagined(schema, order, sizes.rows, settings.seed, evaluate))
+    frames = imagine_rows(Imagined(schema, order, sizes.rows, settings.seed, evaluate, schema_map))
     return ImaginedSource(with_sizes(schema, sizes.rows), ImaginedSnapshot(real, frames, sizes.rows), sizes.notes)

@@ -17,10 +17,10 @@ import rstr
 from replica.constraints.candidates import literals
 from replica.constraints.domains import Domain, domain_of
 from replica.constraints.inner import column_checks
-from replica.imagining.articles import article_maker
 from replica.imagining.names import is_birth, is_late, pool, scale_named, texts_named, values_in_comment
 from replica.inference.personal import guess_personal, words_of
-from replica.kinds import KINDS, kind_named
+from replica.kinds import kind_named
+from replica.kinds.article import article_numbers, is_article
 from replica.kinds.base import ColumnData, People, Rows
 from replica.kinds.identifiers import uuid_array
 from replica.kinds.opaque import neutral_value
@@ -49,6 +49,7 @@ class Wanted:
         n: how many rows there are.
         distinct: True where no two rows should share a value.
         rng: the random stream.
+        kind: the kind that a person's map gives the column; None where none does.
     """
 
     column: Column
@@ -56,6 +57,7 @@ class Wanted:
     n: int
     distinct: bool
     rng: np.random.Generator
+    kind: str | None = None
 
     @property
     def name(self) -> str:
@@ -230,14 +232,14 @@ _FAKED: Final = {"phone": "phone_number", "iban": "iban", "card": "credit_card_n
 
 
 def _personal(wanted: Wanted) -> pa.Array | None:
-    """Values of the class of personal data that the column's name says."""
-    guess = guess_personal(wanted.column, [], about_persons=True)
-    if guess is None or guess[0] == "credential":
+    """Values of the class of personal data that the map or the column's name says."""
+    guess = (wanted.kind,) if wanted.kind else guess_personal(wanted.column, [], about_persons=True)
+    if guess is None:
         return None
     if guess[0] in _FAKED:
         known = pool(_FAKED[guess[0]])
         return pa.array(known[wanted.rng.integers(0, len(known), wanted.n)], pa.string())
-    if guess[0] not in PERSONAL or guess[0] not in {*KINDS, *PERSONAL}:
+    if guess[0] not in PERSONAL:
         return None
     kind, options = kind_named(guess[0])
     data = ColumnData(wanted.column, pa.array([], pa.string()), None, 1, {**options, "unique": wanted.distinct})
@@ -415,8 +417,8 @@ def _others(wanted: Wanted) -> Objects:
         return np.array([json.dumps(row) for row in numbers.tolist()], dtype=object)
     if kind.base in ("geometry", "geography"):
         return _points(wanted)
-    if (make := article_maker(kind.base)) is not None:
-        return make(wanted.n, wanted.rng, wanted.distinct)
+    if is_article(kind.base):
+        return np.array(article_numbers(kind.base, np.arange(wanted.n)), dtype=object)
     neutral = neutral_value(kind)
     return np.full(wanted.n, _default(wanted.column) if neutral is None else neutral, dtype=object)
 

@@ -12,7 +12,7 @@ from replica.constraints.domains import domain_of
 from replica.inference.ordering import Ordering
 from replica.inference.personal import guess_personal, is_credential, is_of_persons, words_of
 from replica.inference.sampling import TableSample
-from replica.kinds import kind_of_type
+from replica.kinds import KINDS, kind_of_type
 from replica.kinds.code import find_patterns
 from replica.kinds.personal import made_up_class
 from replica.schema.model import Column, Schema, Table
@@ -93,7 +93,7 @@ def guess_column(guess: TableGuess, column: Column, schema: Schema) -> Guess:
         return _as(column, "credential"), f"its name says credential; made up{hint}"
     if column.type.family == "text":
         return _text(guess, column)
-    kind = kind_of_type(column)
+    kind = _kind(table, column)
     after, near = ordering.after.get(column.name), ordering.near.get(column.name)
     return ColumnMap(kind=kind, type=column.type.name, after=after, near=near), ordering.reasons.get(column.name)
 
@@ -145,13 +145,23 @@ def _tsvector_sql(table: Table, column: Column) -> str | None:
     return None
 
 
+def _kind(table: Table, column: Column) -> str:
+    """The kind that suits a column's type; numbers of articles are made anew where no two rows share one."""
+    is_new = _is_unique(table, column) and KINDS["article"].accepts(column)
+    return "article" if is_new else kind_of_type(column)
+
+
+def _is_unique(table: Table, column: Column) -> bool:
+    return any(unique.columns == (column.name,) for unique in table.uniques)
+
+
 def _text(guess: TableGuess, column: Column) -> Guess:
     sample = guess.sample
     texts = sample.texts(column.name)
     personal = guess_personal(column, texts, about_persons=guess.private, are_persons=is_of_persons(sample.table))
     if personal is not None and not _is_few_valued(texts, personal[0]):
         return _as(column, personal[0]), personal[1]
-    unique = any(unique.columns == (column.name,) for unique in sample.table.uniques)
+    unique = _is_unique(sample.table, column)
     if not texts:
         return _as(column, "code" if unique else "text"), None
     kind, why = _shape_of_text(guess, column, texts, unique=unique)

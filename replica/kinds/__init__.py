@@ -8,6 +8,7 @@ from typing import Any, Final
 from replica.errors import UnknownNameError
 from replica.kinds.account import AccountKind
 from replica.kinds.arrays import ArrayKind
+from replica.kinds.article import ArticleKind
 from replica.kinds.base import Kind
 from replica.kinds.bits import BitKind
 from replica.kinds.categorical import CategoricalKind
@@ -38,6 +39,7 @@ KINDS: Final[Mapping[str, type[Kind]]] = {
     "composite": CompositeKind,
     "bits": BitKind,
     "form": FormKind,
+    "article": ArticleKind,
     "code": CodeKind,
     "label": LabelKind,
     "text": TextKind,

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from replica.databases.base import Reading
+from replica.kinds.article import article_numbers, is_article
 from replica.kinds.base import Codes, ColumnData, Rows, Span
 from replica.kinds.categorical import CategoricalKind
 from replica.schema.model import Column, SqlType
@@ -98,6 +99,8 @@ def neutral_value(kind: SqlType) -> str | None:
         return f"{{}}/{size}" if kind.base == "sparsevec" else f"[{','.join('0' * size)}]"
     if kind.family == "enum":
         return kind.labels[0] if kind.labels else None
+    if is_article(kind.base):
+        return article_numbers(kind.base, np.zeros(1, np.int64))[0]
     return _NEUTRAL.get(kind.base)
 
 

@@ -103,7 +103,7 @@ def _implies(wide: ForeignKey, narrow: ForeignKey, schema: Schema) -> bool:
 
 
 # Kinds that give every row another value when they are told to.
-_UNIQUE_KINDS = frozenset({"code", "national_id", "iban", "card", "email", "username", "uuid", "bits"})
+_UNIQUE_KINDS = frozenset({"code", "national_id", "iban", "card", "email", "username", "uuid", "bits", "article"})
 
 
 def plan_unique(
