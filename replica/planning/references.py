@@ -131,8 +131,9 @@ def plan_unique(
     fixed = set(owner.columns) if owner else set()
     own = [column for column in columns if column.name in read and column.producer != "reference"]
     pointing = [column for column in parts if column.producer == "reference" and column.name not in fixed]
-    # A few labels, which are known by then, tell too few rows apart by themselves.
-    if parts and (not own or (pointing and plain and all(column.kind == "category" for column in own))):
+    # A few labels, which are known by then, tell too few rows apart by themselves; the order of an owner's rows stays.
+    settled = all(column.kind == "category" or column.name == order for column in own)
+    if parts and (not own or (pointing and plain and settled)):
         return UniquePlan(unique, "references")
     return UniquePlan(unique, "repair")
 
