@@ -16,6 +16,7 @@ from replica.constraints.repair import Duty, keep_checks
 from replica.databases.base import Evaluate
 from replica.imagining.inheritance import leaves_of, spread_over_leaves
 from replica.imagining.names import null_share
+from replica.imagining.unknown import accepted_values
 from replica.imagining.values import Wanted, as_read, imagine_values
 from replica.inference.personal import words_of
 from replica.kinds.base import masked
@@ -67,6 +68,7 @@ def imagine_rows(imagined: Imagined) -> dict[str, Columns]:
 
     Raises:
         UnsatisfiableError: a check leaves no value that is known here or named in a definition.
+        PlanError: no value is known for a column that may not be null.
     """
     names = [name for layer in imagined.order.generations for name in layer if name in imagined.rows]
     for name in names:
@@ -88,6 +90,8 @@ def _own_columns(imagined: Imagined, table: Table) -> Columns:
         domain = _named_tables(table, column, domain_of(column, checks))
         wanted = Wanted(column, domain, n, _is_key(table, column), rng, _mapped_kind(imagined, table, column))
         values = imagine_values(wanted)
+        if values.null_count == n > 0 and not column.nullable:
+            values = accepted_values(table, column, n, imagined.evaluate)
         found[column.name] = values if column.name in _pointed(imagined, table) else _with_nulls(values, wanted, table)
     found |= _partitioned(imagined, table, found)
     units = {name: (name,) for name in _own(table)}

@@ -150,7 +150,8 @@ def _distinct(turn: Turn, unique: Unique) -> Distinct | None:
     known = [part for part, side in zip(parts, sides, strict=True) if side == "known"]
     added = [part for part, side in zip(parts, sides, strict=True) if side == "added"]
     pending = {name for part, side in zip(parts, sides, strict=True) if side == "later" for name in reads(part, table)}
-    if not added:
+    reads_rows = bool(known) or (where == "known" and unique.predicate is not None)
+    if not added or (reads_rows and table.id not in turn.database.tables):
         return None
     group = _numbers(turn, unique, known, unique.predicate if where == "known" else None, of_parents=False)
     image = _numbers(turn, unique, added, unique.predicate if where == "added" else None, of_parents=True)
