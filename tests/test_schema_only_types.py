@@ -38,7 +38,7 @@ def test_a_type_that_nobody_knows_gets_values_that_the_server_takes(
 
 
 def test_a_type_without_any_value_is_named_before_rows_are_made(new_database: NewDatabase) -> None:
-    source = new_database(ODD_TYPE.format(reader="macaddr", layout="INTERNALLENGTH = 6"))
+    source = new_database(ODD_TYPE.format(reader="macaddr_", layout="INTERNALLENGTH = 6"))
     with pytest.raises(PlanError, match=r"public\.thing\.odd: no value of type odd is known"):
         replica.make_plan(source, SETTINGS)
 
@@ -59,7 +59,8 @@ INNER = """
     CREATE DOMAIN small AS int CHECK (VALUE > 0 AND VALUE < 100);
     CREATE DOMAIN word AS text NOT NULL CHECK (VALUE ~ '^[a-z]+$');
     CREATE TYPE part AS (size small, name text);
-    CREATE TABLE held (id int PRIMARY KEY, sizes small[] NOT NULL, words word[], parts part[], "One part" part NOT NULL);
+    CREATE TABLE held (id int PRIMARY KEY, sizes small[] NOT NULL, words word[], parts part[],
+      "One part" part NOT NULL);
 """
 
 
@@ -94,9 +95,7 @@ def test_names_alone_suggest_references(new_database: NewDatabase, target: Datab
         "CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint NOT NULL, price numeric(8, 2))"
     )
     replica.replicate(source, target, replace(SETTINGS, rows={"public.orders": 120}))
-    assert (
-        value(target, "SELECT count(*) FROM orders LEFT JOIN customers c ON c.id = customer_id WHERE c.id IS NULL") == 0
-    )
+    assert value(target, "SELECT count(*) FROM orders WHERE customer_id NOT IN (SELECT id FROM customers)") == 0
     largest = value(target, "SELECT max(n) FROM (SELECT count(*) AS n FROM orders GROUP BY customer_id) AS t")
     assert largest > 3
 
@@ -114,7 +113,7 @@ def test_a_map_says_what_values_look_like_and_where_they_point(
     person, note = tables["public.person"], tables["public.note"]
     said = {"reach": ColumnMap(kind="email"), "pay": ColumnMap(kind="iban")}
     tables["public.person"] = replace(person, role="subject", columns={**person.columns, **said})
-    tables["public.note"] = replace(note, **pointing(note))
+    tables["public.note"] = pointing(note)
     path = tmp_path / "map.yaml"
     path.write_text(write_map(SchemaMap(draft.version, draft.locale, tables), {}), encoding="utf8")
     replica.replicate(source, target, replace(SETTINGS, map_path=path))
@@ -125,18 +124,19 @@ def test_a_map_says_what_values_look_like_and_where_they_point(
     assert value(target, lost.format("shop", "about_key", "AND about = 'Shop'")) == 0
 
 
-def pointing(note: TableMap) -> dict[str, object]:
-    """What a person says of the table of notes: whom each is by, and which row of which table it is about."""
+def pointing(note: TableMap) -> TableMap:
+    """Says of the table of notes whom each is by, and which row of which table it is about."""
     columns = {
         "about": ColumnMap(kind="category"),
         "about_key": ColumnMap(kind="polymorphic"),
         "writer": ColumnMap(kind="reference"),
     }
-    return {
-        "columns": {**note.columns, **columns},
-        "references": (ReferenceMap(("writer",), "public.person", ("id",)),),
-        "polymorphic": (PolymorphicMap("about", "about_key", {"Person": "public.person", "Shop": "public.shop"}),),
-    }
+    return replace(
+        note,
+        columns={**note.columns, **columns},
+        references=(ReferenceMap(("writer",), "public.person", ("id",)),),
+        polymorphic=(PolymorphicMap("about", "about_key", {"Person": "public.person", "Shop": "public.shop"}),),
+    )
 
 
 def test_a_rule_of_owner_and_flag_does_not_look_for_rows_that_are_not_there_yet(
