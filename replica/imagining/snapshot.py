@@ -131,7 +131,8 @@ def imagine_source(
     """
     cost = nullable_cost(lambda table, column: schema.by_id[table].by_name[column].nullable)
     order = order_tables(schema.by_id, schema.foreign_keys, cost)
-    sizes = plan_sizes(schema, order, settings.rows_per_table, settings.rows)
+    wanted = {**settings.rows, **dict.fromkeys(settings.exclude, 0)}
+    sizes = plan_sizes(schema, order, settings.rows_per_table, wanted)
     evaluate = partial(evaluate_imagined, real)
     frames = imagine_rows(Imagined(schema, order, sizes.rows, settings.seed, evaluate, schema_map))
     return ImaginedSource(with_sizes(schema, sizes.rows), ImaginedSnapshot(real, frames, sizes.rows), sizes.notes)
