@@ -43,6 +43,7 @@ from replica.relations.fanout import FanOut
 from replica.relations.gaps import GapCode
 from replica.relations.keys import KeyMaker
 from replica.relations.layout import Block, Layout
+from replica.relations.partial import PartialNulls
 from replica.relations.sequences import SequenceCode
 from replica.schema import graph, model, rules, schema_map
 from replica.state import Arrays, pack, unpack
@@ -73,7 +74,7 @@ def _classes() -> dict[str, type]:
         *KINDS.values(),
         *GENERATORS.values(),
         *(PersonalKind, QuantileCode, Span, Pattern, JsonNode),
-        *(Ancestor, ContextSpec, FamilyCode, FanOut, GapCode, KeyMaker, Block, Layout, SequenceCode),
+        *(Ancestor, ContextSpec, FamilyCode, FanOut, GapCode, KeyMaker, Block, Layout, PartialNulls, SequenceCode),
         *(databases.Ddl, databases.Repeats, databases.Statement),
     ]
     return {

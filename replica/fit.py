@@ -22,6 +22,7 @@ from replica.generators.base import Encoded, FitOptions, TableGenerator
 from replica.learning.conditioning import context_spec, observe, source_context
 from replica.learning.encoding import EncodedTable, encode_tables, is_copied, is_same_person, references_apart
 from replica.learning.lookups import learn_lookups
+from replica.learning.partial_nulls import learn_partial_nulls
 from replica.learning.source_rows import SourceTable, read_source
 from replica.planning.decisions import Plan, TablePlan
 from replica.progress import Progress, Report, ignore
@@ -258,6 +259,7 @@ def _fitted(
         copied=copied,
         generator=model,
         lookups=learn_lookups(source, plan.min_holders),
+        partial=learn_partial_nulls(source),
     )
 
 

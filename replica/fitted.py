@@ -20,6 +20,7 @@ from replica.relations.fanout import FanOut
 from replica.relations.gaps import GapCode
 from replica.relations.keys import KeyMaker
 from replica.relations.layout import Layout
+from replica.relations.partial import PartialNulls
 from replica.relations.sequences import SequenceCode
 
 
@@ -137,6 +138,7 @@ class FittedTable:
         copied: for references from kept rows to kept rows, the number of the row pointed to, by reference; -1 for null.
         generator: the fitted model; None where there is nothing to draw.
         lookups: what follows from what by rules of the table, by the column that follows.
+        partial: which columns composite references have where they point nowhere, by reference.
     """
 
     rows: int
@@ -157,6 +159,7 @@ class FittedTable:
     copied: Mapping[str, npt.NDArray[np.int64]]
     generator: TableGenerator | None
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
+    partial: Mapping[str, PartialNulls] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

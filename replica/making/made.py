@@ -165,7 +165,23 @@ class MadeDatabase:
             found = values if found is None else pc.coalesce(found, values)
         if found is None:
             return pa.nulls(rows.stop - rows.start, pa.string())
-        return found if column.column.nullable or not found.null_count else self._filled(made, column, rows, found)
+        if not found.null_count:
+            return found
+        fill = self._partly_filled if column.column.nullable else self._filled
+        return fill(made, column, rows, found)
+
+    def _partly_filled(self, made: MadeTable, column: ColumnPlan, rows: slice, found: pa.Array) -> pa.Array:
+        """Gives rows whose reference points nowhere a value, where another of its columns is null in its place."""
+        key = self.filling(made.plan, column.name)[0]
+        partial, n_parents = made.fitted.partial.get(key.id), len(self.tables[key.parent])
+        if partial is None or not n_parents:
+            return found
+        # One stream for all columns of the reference, so that each row has one pattern.
+        rng = stream(self.seed, "partial", made.plan.id, key.id, rows.start)
+        place = key.columns.index(column.name)
+        known = partial.draw(len(found), rng)[:, place]
+        chosen = np.where(known, rng.integers(0, n_parents, len(found)), NULL)
+        return pc.coalesce(found, self.parent_values(key.parent, key.parent_columns[place], chosen))
 
     def _filled(self, made: MadeTable, column: ColumnPlan, rows: slice, found: pa.Array) -> pa.Array:
         """Fills a column that may not be null on rows whose reference is, as another of its columns may be."""
