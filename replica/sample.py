@@ -224,6 +224,8 @@ class _Making:
         if table.owner is None:
             return Skeleton(np.full(n, NULL))
         parent = self.database.tables[table.owner.parent]
+        # Where references lead in a circle, it may not have been yet.
+        self.ready(parent)
         orphans = _orphans(table, fitted, table.owner, n)
         if len(parent) == 0:
             return Skeleton(np.full(n, NULL))
@@ -316,7 +318,8 @@ class _Making:
             plan = self.plans[at]
             loose = {found.parent for found in plan.table.loose_references} & set(self.plans)
             is_drawn = at in self.drawn and loose <= self.drawn
-            if not is_drawn or not all(self._can_follow(found.key) for found in plan.references):
+            keys = [*([plan.owner] if plan.owner else []), *(found.key for found in plan.references)]
+            if not is_drawn or not all(self._can_follow(key) for key in keys):
                 return False
             more = {*aggregated(plan), *bounded_by(plan)} - looked_at
             looked_at |= more
@@ -371,17 +374,28 @@ class _Making:
         """
         if made.plan.id in self.pointable or not self._pointed(made.plan.id):
             return
-        if not all(self.database.can_tell(made.plan.id, name) for name in made.plan.table.by_name):
-            # Rows that it depends on are still to be drawn.
+        # Columns of rows that are still to be drawn.
+        untold = {name for name in made.plan.table.by_name if not self.database.can_tell(made.plan.id, name)}
+        if untold & set(self._pointed(made.plan.id)):
             return
         self.pointable.add(made.plan.id)
-        late = self._late(made.plan)
+        late = [found for found in made.plan.references if found in self._late(made.plan) or untold & set(found.free)]
+        if any(made.plan.id in circle for circle in self.replica.plan.order.cycles):
+            # Assigning may lead back here, and fix keys that only the table's own columns tell apart.
+            self._settle(made, frozenset(untold | made.plan.table.polymorphic_columns | self._unassigned(made)))
         for reference in made.plan.references:
             if reference not in late:
                 self.assigner.assign(made, reference)
         # Polymorphic columns point into tables that may not be there yet.
-        pending = {name for found in late for name in found.free} | made.plan.table.polymorphic_columns
+        pending = untold | {name for found in late for name in found.free} | made.plan.table.polymorphic_columns
         self._settle(made, frozenset(pending))
+        if untold:
+            # The rest is settled when it can be told.
+            self.pointable.discard(made.plan.id)
+
+    def _unassigned(self, made: MadeTable) -> set[str]:
+        """Columns of references that are still to be assigned."""
+        return {name for found in made.plan.references if found.key.id not in made.parents for name in found.free}
 
     def _late(self, table: TablePlan) -> list[ReferencePlan]:
         """References to rows that are not settled before those of the table."""

@@ -46,8 +46,10 @@ def options(table: Table, checks: Sequence[Check], name: str, columns: Columns) 
 
 
 def _between(column: Column, checks: Sequence[Check], values: pa.Array) -> list[pa.Array]:
-    """Whole numbers or days in the range that checks leave, or next to the values where they leave it open."""
+    """Both truths; whole numbers or days in the range that checks leave, or next to the values where it is open."""
     kind = values.type
+    if pa.types.is_boolean(kind):
+        return [pa.array([False, True])]
     if not (pa.types.is_integer(kind) or pa.types.is_date32(kind)) or not len(values.drop_null()):
         return []
     days = pa.types.is_date32(kind)

@@ -226,6 +226,9 @@ def _matched(
 ) -> tuple[pa.Array, Ints]:
     """Places bad rows by moving others too, as far as one column decides about the rule."""
     choice = options(rule.table, rule.checks, name, columns)
+    if rule.table.by_name[name].nullable and not rule.unique.nulls_distinct:
+        # Where nulls repeat each other, null is a value like any other.
+        choice = pa.concat_arrays([choice, pa.nulls(1, choice.type)])
     distinct = _as_distinct(rule, columns, name, choice)
     if distinct is None or len(choice) * len(columns[name]) > MOST_PAIRS:
         return columns[name], bad

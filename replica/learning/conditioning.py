@@ -10,7 +10,7 @@ import numpy.typing as npt
 from replica.generators.base import Encoded
 from replica.kinds.base import Codes, Span
 from replica.learning.encoding import EncodedTable
-from replica.planning.decisions import Plan, TablePlan
+from replica.planning.decisions import Plan, ReferencePlan, TablePlan
 from replica.relations.context import (
     ContextSpec,
     ancestor_codes,
@@ -36,7 +36,7 @@ def observe(encoded: EncodedTable, tables: Mapping[str, EncodedTable]) -> tuple[
     Returns:
         The layout and the codes with observed blocks between the structure and the values.
     """
-    assigned = assigned_early(encoded)
+    assigned = assigned_early(encoded, tables)
     if not assigned:
         return encoded.layout, encoded.codes
     source = encoded.source
@@ -67,18 +67,41 @@ def observe(encoded: EncodedTable, tables: Mapping[str, EncodedTable]) -> tuple[
     return layout, np.concatenate([codes for _, _, spans, codes in found if spans], axis=1)
 
 
-def assigned_early(encoded: EncodedTable) -> tuple[str, ...]:
+def assigned_early(encoded: EncodedTable, tables: Mapping[str, EncodedTable]) -> tuple[str, ...]:
     """Returns the references whose rows are assigned before the row's values are drawn."""
-    deferred = {reference.key.id for reference in encoded.source.plan.references if reference.deferred}
+    plans = {name: table.source.plan for name, table in tables.items()}
+    late = {found.key.id for found in encoded.source.plan.references if _is_late(found, plans)}
     return tuple(
-        name
-        for name, code in encoded.references.items()
-        if code.rows is None and not code.tree and name not in deferred and not _is_self(encoded.source.plan, name)
+        name for name, code in encoded.references.items() if code.rows is None and not code.tree and name not in late
     )
 
 
-def _is_self(plan: TablePlan, name: str) -> bool:
-    return any(reference.key.id == name and reference.key.is_self for reference in plan.references)
+def _is_late(reference: ReferencePlan, plans: Mapping[str, TablePlan]) -> bool:
+    """True for a reference that waits for rows of tables that are made later, be it for the columns that it shares."""
+    key, target = reference.key, dict(zip(reference.key.columns, reference.key.parent_columns, strict=True))
+    return (
+        reference.deferred
+        or key.is_self
+        or any(_waits(plans, key.child, name) or _waits(plans, key.parent, target[name]) for name in reference.fixed)
+    )
+
+
+def _waits(
+    plans: Mapping[str, TablePlan], table: str, name: str, asked: frozenset[tuple[str, str]] = frozenset()
+) -> bool:
+    """True where a column follows, over any number of references, from one that is deferred or points to its table."""
+    plan = plans[table]
+    late = any(found.deferred or found.key.is_self for found in plan.references if name in found.free)
+    keys = [found.key for found in plan.references if name in found.free]
+    keys += [plan.owner] if plan.owner is not None and name in plan.owner.columns else []
+    return (
+        late
+        or (table, name) in asked
+        or any(
+            _waits(plans, key.parent, key.parent_columns[key.columns.index(name)], asked | {(table, name)})
+            for key in keys
+        )
+    )
 
 
 def _observed(spans: tuple[Span, ...]) -> tuple[Span, ...]:

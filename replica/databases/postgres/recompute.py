@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from replica.databases.base import Statement
-from replica.schema.model import Column, Table, quote_name
+from replica.schema.model import Column, Table
 
 
 class Session(Protocol):
@@ -50,10 +50,15 @@ def update_all(session: Session, table: Table) -> int:
     columns = [column for column in table.writable_columns if column.identity != "always"]
     if not columns:
         return 0
-    same = ", ".join(f"{quote_name(column.name)} = {quote_name(column.name)}" for column in columns)
+    same = ", ".join(f"{_quoted(column.name)} = {_quoted(column.name)}" for column in columns)
     only = table.id if table.partition_key else f"ONLY {table.id}"
     return session.run_sql(f"firing the triggers of {table.id}", f"UPDATE {only} SET {same}")
 
 
 def _names(columns: Sequence[Column]) -> str:
-    return ", ".join(quote_name(column.name) for column in columns)
+    return ", ".join(_quoted(column.name) for column in columns)
+
+
+def _quoted(name: str) -> str:
+    # Always in quotes: a plain name may be a reserved word.
+    return '"' + name.replace('"', '""') + '"'

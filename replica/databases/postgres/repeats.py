@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from replica.databases.base import Repeats
-from replica.schema.model import Table, quote_name
+from replica.schema.model import Table
 
 # Comparing all rows of a larger table would take too long for what it tells.
 MOST_ROWS = 2_000_000
@@ -26,7 +26,7 @@ def repeat_rows_sql(table: Table, repeats: Repeats) -> str:
 
     Rows are chosen by a hash of their place, so that a run can be repeated.
     """
-    names = [quote_name(column.name) for column in table.writable_columns if column.identity != "always"]
+    names = [_quoted(column.name) for column in table.writable_columns if column.identity != "always"]
     same = ", ".join(f"{name} = s.{name}" for name in names)
     return f"""
     WITH placed AS (SELECT ctid AS place, count(*) OVER (PARTITION BY t::text) AS n FROM ONLY {table.id} AS t),
@@ -43,3 +43,8 @@ def repeat_rows_sql(table: Table, repeats: Repeats) -> str:
                                     + (c.rank - 1) % greatest(1, least(w.singles - w.copies, round(w.sources)))::int8)
     UPDATE ONLY {table.id} AS t SET {same} FROM pairs AS p JOIN ONLY {table.id} AS s ON s.ctid = p.source
      WHERE t.ctid = p.place"""
+
+
+def _quoted(name: str) -> str:
+    # Always in quotes: a plain name may be a reserved word.
+    return '"' + name.replace('"', '""') + '"'
