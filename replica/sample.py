@@ -374,8 +374,9 @@ class _Making:
         """
         if made.plan.id in self.pointable or not self._pointed(made.plan.id):
             return
-        # Columns of rows that are still to be drawn.
+        # Columns of rows that are still to be drawn, or that are being chosen.
         untold = {name for name in made.plan.table.by_name if not self.database.can_tell(made.plan.id, name)}
+        untold |= {name for found in made.plan.references if found.key.id in made.assigning for name in found.free}
         if untold & set(self._pointed(made.plan.id)):
             return
         self.pointable.add(made.plan.id)

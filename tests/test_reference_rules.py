@@ -120,6 +120,34 @@ CASES = {
         UPDATE person SET tenant_id = id / 4 + 1, desk = id % 4;
         ALTER TABLE person ADD FOREIGN KEY (tenant_id, desk) REFERENCES desk;
     """,
+    "two null conditions within a reference": f"""
+        {PAIRS}
+        CREATE TABLE visit (id int PRIMARY KEY, region text, no int, FOREIGN KEY (region, no) REFERENCES place,
+            CHECK (num_nonnulls(region, no) = 1));
+        CREATE TABLE trip (id int PRIMARY KEY, region text, no int, FOREIGN KEY (region, no) REFERENCES place,
+            CHECK (region IS NULL OR no IS NOT NULL));
+        INSERT INTO visit SELECT n, CASE WHEN n % 3 > 0 THEN 'r1' END, CASE WHEN n % 3 = 0 THEN 4 END
+          FROM generate_series(1, 30) n;
+        INSERT INTO trip SELECT n, CASE WHEN n % 3 = 0 THEN 'r2' END, CASE WHEN n % 3 < 2 THEN 1 END
+          FROM generate_series(1, 30) n;
+    """,
+    "a unique truth in which nulls are equal": """
+        CREATE TABLE t (id int PRIMARY KEY, good boolean, UNIQUE NULLS NOT DISTINCT (good));
+        INSERT INTO t VALUES (1, true), (2, NULL);
+    """,
+    "repeated rows with a reserved word": """
+        CREATE TABLE t ("group" int, x int);
+        INSERT INTO t SELECT n % 7, n % 3 FROM generate_series(1, 60) n;
+    """,
+    "a pair of values as a key in a circle": """
+        CREATE TABLE t (id int PRIMARY KEY, up int);
+        CREATE TABLE pair (region text, no int, t int NOT NULL REFERENCES t, PRIMARY KEY (region, no),
+            CHECK (no >= 5));
+        ALTER TABLE t ADD region text, ADD no int, ADD FOREIGN KEY (region, no) REFERENCES pair;
+        INSERT INTO t SELECT generate_series(1, 20);
+        INSERT INTO pair SELECT 'r' || n % 4, 5 + n / 4, n FROM generate_series(1, 20) n;
+        UPDATE t SET region = 'r' || id % 4, no = 5 + id / 4;
+    """,
     "a key that is mended before its table points to itself": """
         CREATE TABLE t (region text, no int, up_region text, up_no int, PRIMARY KEY (region, no),
             FOREIGN KEY (up_region, up_no) REFERENCES t);

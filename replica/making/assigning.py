@@ -61,18 +61,24 @@ class Assigner:
         if key.id in made.parents:
             return
         made.parents[key.id] = np.full(n, NULL)
+        made.assigning.add(key.id)
+        made.parents[key.id] = self._assigned(made, reference, parent)
+        made.assigning.remove(key.id)
+
+    def _assigned(self, made: MadeTable, reference: ReferencePlan, parent: MadeTable) -> Ints:
+        """The row that each row points to."""
+        key, found = reference.key, np.full(len(made), NULL)
         code = made.fitted.references.get(key.id)
-        if code is None or n == 0 or len(parent) == 0:
-            return
+        if code is None or len(made) == 0 or len(parent) == 0:
+            return found
         wish = made.codes[:, made.fitted.layout.places("reference", key.id)].astype(np.int64)
         rows = self._rows_to_assign(made, reference, wish)
         if not len(rows):
-            return
+            return found
         if not reference.free:
-            made.parents[key.id] = self._looked_up(made, reference)
-            return
-        chosen = self._choose(made, parent, reference, wish, rows)
-        made.parents[key.id][rows] = chosen
+            return self._looked_up(made, reference)
+        found[rows] = self._choose(made, parent, reference, wish, rows)
+        return found
 
     def owner_limits(self, table: TablePlan, owner: ForeignKey, n: int, cap: int | None) -> Ints:
         """Returns the most children that each owner may have: shape (owners,).

@@ -45,6 +45,7 @@ class MadeTable:
         children: how many children each row has, by reference to this table, once it is settled.
         parents: the row that each row points to, by reference, once it is assigned; -1 for null.
         columns: columns that are settled for all rows.
+        assigning: references that are being assigned right now, so that their rows are not known yet.
     """
 
     plan: TablePlan
@@ -55,6 +56,7 @@ class MadeTable:
     children: dict[str, Ints] = field(default_factory=dict)
     parents: dict[str, Ints] = field(default_factory=dict)
     columns: dict[str, pa.Array] = field(default_factory=dict)
+    assigning: set[str] = field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self.skeleton)
