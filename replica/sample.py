@@ -424,7 +424,7 @@ class _Making:
         self._keep_checks(made, settled.union(*(unique.columns for unique in loose)), 0, pending)
         # What keeps one rule may break another, so they take turns.
         for turn in range(_TURNS):
-            changed = {unique.name: self._keep_unique(made, unique, turn) for unique in loose}
+            changed = {unique.name: self._keep_unique(made, unique, turn, pending) for unique in loose}
             changed |= {found.name: self._keep_exclusion(made, found) for found in excluding}
             if not any(changed.values()):
                 break
@@ -455,7 +455,7 @@ class _Making:
 
         return [found.unique for found in made.plan.uniques if is_loose(found)]
 
-    def _keep_unique(self, made: MadeTable, unique: Unique, turn: int) -> tuple[str, ...]:
+    def _keep_unique(self, made: MadeTable, unique: Unique, turn: int, pending: frozenset[str]) -> tuple[str, ...]:
         """Changes values until a unique rule holds, and returns which columns it changed."""
         table = made.plan
         names = _read_by(table.table, unique)
@@ -463,7 +463,8 @@ class _Making:
         domains = {name: domain_of(table.table.by_name[name], table.checks) for name in changeable}
         # A column that a check pins to one value cannot tell rows apart.
         changeable = tuple(name for name in changeable if len(domains[name].values or ("", "")) > 1)
-        checks = tuple(check for check in table.checks if set(changeable) & set(reads_of(check, table.table)))
+        reading = {check: set(reads_of(check, table.table)) for check in table.checks}
+        checks = tuple(check for check, read in reading.items() if set(changeable) & read and not pending & read)
         read = dict.fromkeys((*names, *(name for check in checks for name in reads_of(check, table.table))))
         columns = {name: self.database.column(table.id, name) for name in read}
         listed = frozenset(column.name for column in table.by("kind") if column.kind in _LISTED)

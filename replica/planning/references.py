@@ -72,7 +72,10 @@ def plan_references(table: Table, owner: ForeignKey | None, around: Surroundings
     filled = {column.name for column in table.columns if column.name not in table.reference_columns}
     filled |= set(owner.columns) if owner else set()
     # What has to wait comes last, so that nothing depends on it.
-    rank = {key.id: (key.is_self, key.id in around.deferred, -len(key.columns), key.id) for key in keys}
+    # One with MATCH FULL says by a shared column that the others are not null, so it decides first.
+    rank = {
+        key.id: (key.is_self, key.id in around.deferred, -len(key.columns), not key.match_full, key.id) for key in keys
+    }
     plans: list[ReferencePlan] = []
     wider = [owner] if owner else []
     for key in sorted(keys, key=lambda key: rank[key.id]):
