@@ -30,6 +30,7 @@ from replica.making.drawing import CHUNK_ROWS, Drawing, Skeleton, draw
 from replica.making.keeping import Ruler, aggregated, bounded_by
 from replica.making.keys import settle_keys
 from replica.making.made import MadeDatabase, MadeTable
+from replica.making.order_bounds import keep_in_order
 from replica.making.room import room_under
 from replica.planning.decisions import Plan, ReferencePlan, TablePlan, UniquePlan
 from replica.planning.scope import check_rows
@@ -291,6 +292,15 @@ class _Making:
         if sequence is not None:
             made.values[:] = sequence.drawn_together(made.values, made.skeleton.family)
             self.ruler.move_families(made)
+            table = made.plan
+            made.values[:] = keep_in_order(
+                made.values,
+                made.skeleton.family,
+                table.table.by_name[table.order or ""],
+                table.checks,
+                self._judge(table),
+                self.rng("order", table.id),
+            )
 
     def _observe(self, made: MadeTable, name: str) -> None:
         """Puts in what is known of the rows that a reference was assigned to."""

@@ -148,6 +148,14 @@ CASES = {
         INSERT INTO pair SELECT 'r' || n % 4, 5 + n / 4, n FROM generate_series(1, 20) n;
         UPDATE t SET region = 'r' || id % 4, no = 5 + id / 4;
     """,
+    "an order within an owner that a check restricts": """
+        CREATE TABLE shop (id int PRIMARY KEY);
+        CREATE TABLE line (shop int REFERENCES shop, line int, PRIMARY KEY (shop, line),
+            CHECK (line BETWEEN 1 AND 9), CHECK (line <> 4));
+        INSERT INTO shop SELECT generate_series(1, 30);
+        INSERT INTO line SELECT DISTINCT s, l FROM generate_series(1, 30) s,
+            LATERAL unnest(ARRAY[1 + s % 3, 5 + s % 2, 7 + s % 3]) l;
+    """,
     "a key that is mended before its table points to itself": """
         CREATE TABLE t (region text, no int, up_region text, up_no int, PRIMARY KEY (region, no),
             FOREIGN KEY (up_region, up_no) REFERENCES t);
