@@ -90,18 +90,18 @@ def _waits(
     plans: Mapping[str, TablePlan], table: str, name: str, asked: frozenset[tuple[str, str]] = frozenset()
 ) -> bool:
     """True where a column follows, over any number of references, from one that is deferred or points to its table."""
-    plan = plans[table]
-    late = any(found.deferred or found.key.is_self for found in plan.references if name in found.free)
-    keys = [found.key for found in plan.references if name in found.free]
+    if (table, name) in asked:
+        return True
+    plan, asked = plans[table], asked | {(table, name)}
+    filling = [found for found in plan.references if name in found.free]
+    if any(found.deferred or found.key.is_self for found in filling):
+        return True
+    keys = [found.key for found in filling]
     keys += [plan.owner] if plan.owner is not None and name in plan.owner.columns else []
-    return (
-        late
-        or (table, name) in asked
-        or any(
-            _waits(plans, key.parent, key.parent_columns[key.columns.index(name)], asked | {(table, name)})
-            for key in keys
-        )
-    )
+    above = [(key.parent, key.parent_columns[key.columns.index(name)]) for key in keys]
+    # A reference that shares columns waits for those.
+    beside = [(table, other) for found in filling for other in found.fixed]
+    return any(_waits(plans, *column, asked) for column in (*above, *beside))
 
 
 def _observed(spans: tuple[Span, ...]) -> tuple[Span, ...]:

@@ -60,6 +60,12 @@ class Assigner:
         self.database.ready(parent)
         if key.id in made.parents:
             return
+        # Those that fill its other columns come first.
+        for found in made.plan.references:
+            if set(found.free) & set(reference.fixed):
+                self.assign(made, found)
+        if key.id in made.parents:
+            return
         made.parents[key.id] = np.full(n, NULL)
         made.assigning.add(key.id)
         made.parents[key.id] = self._assigned(made, reference, parent)
