@@ -51,11 +51,6 @@ class Turn:
     evaluate: Evaluate | None
 
     @property
-    def is_drawn(self) -> bool:
-        """True once the table's rows are there, if without what they point to."""
-        return self.table.id in self.database.tables
-
-    @property
     def later(self) -> list[ReferencePlan]:
         """References that are still to come."""
         made = self.database.tables.get(self.table.id)
@@ -144,13 +139,11 @@ def _distinct(turn: Turn, unique: Unique) -> Distinct | None:
     where = _side(turn, frozenset(reads(unique.predicate, table))) if unique.predicate else "known"
     if "mixed" in sides or where not in ("known", "added"):
         return None
-    if not turn.is_drawn and ("known" in sides or (unique.predicate and where == "known")):
-        # Before its rows are drawn, nothing of them is known.
-        return None
     known = [part for part, side in zip(parts, sides, strict=True) if side == "known"]
     added = [part for part, side in zip(parts, sides, strict=True) if side == "added"]
     pending = {name for part, side in zip(parts, sides, strict=True) if side == "later" for name in reads(part, table)}
     reads_rows = bool(known) or (where == "known" and unique.predicate is not None)
+    # Before a table's rows are drawn, nothing of them is known.
     if not added or (reads_rows and table.id not in turn.database.tables):
         return None
     group = _numbers(turn, unique, known, unique.predicate if where == "known" else None, of_parents=False)
