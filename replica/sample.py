@@ -8,22 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from replica.constraints.domains import domain_of
-from replica.constraints.exclusion import keep_exclusion, packing_of, read_by
-from replica.constraints.judging import Judge, reads, reads_of
-from replica.constraints.repair import Duty, keep_checks
-from replica.constraints.unique import Rule, keep_unique, key_parts
+from replica.constraints.repair import Duty
 from replica.databases.base import Evaluate
-from replica.errors import PlanError, UnsatisfiableError
+from replica.errors import PlanError
 from replica.fitted import FittedReplica, FittedTable
 from replica.kinds.base import Codes
-from replica.kinds.categorical import CategoricalKind
 from replica.kinds.datetime import order_numbers
 from replica.making.assigning import Assigner
 from replica.making.drawing import CHUNK_ROWS, Drawing, Skeleton, draw
@@ -32,13 +27,14 @@ from replica.making.keys import settle_keys
 from replica.making.made import MadeDatabase, MadeTable
 from replica.making.order_bounds import keep_in_order
 from replica.making.room import room_under
-from replica.planning.decisions import Plan, ReferencePlan, TablePlan, UniquePlan
+from replica.making.settling import TURNS, Settler
+from replica.planning.decisions import Plan, ReferencePlan, TablePlan
 from replica.planning.scope import check_rows
 from replica.relations.context import ancestor_codes, see_referenced
 from replica.relations.fanout import reconcile
 from replica.relations.gaps import in_measure
 from replica.relations.joins import NULL
-from replica.schema.model import Check, Exclusion, ForeignKey, Table, Unique, column_list, quote_name
+from replica.schema.model import ForeignKey, Table, column_list
 from replica.seeds import stream
 from replica.settings import Settings
 
@@ -163,6 +159,7 @@ class _Making:
         self.database = MadeDatabase(replica, settings.seed)
         self.assigner = Assigner(self.database, evaluate)
         self.ruler = Ruler(self.database, settings.seed)
+        self.settler = Settler(self.database, replica.plan, self.ruler, evaluate, settings.seed)
         self.database.ready = self.ready
         self.plans = replica.plan.by_id
         self.drawn: set[str] = set()
@@ -197,7 +194,7 @@ class _Making:
             made.parents[table.owner.id] = skeleton.owner
         for name, maker in fitted.keys.items():
             maker.require(table.table.by_name[name], n, f"{table.id}.{name}")
-        settle_keys(made, self.database.makers(table.id), self._judge(table))
+        settle_keys(made, self.database.makers(table.id), self.settler.judge(table))
         self._put_kept(made)
         if fitted.generator is None or n == 0:
             return
@@ -298,7 +295,7 @@ class _Making:
                 made.skeleton.family,
                 table.table.by_name[table.order or ""],
                 table.checks,
-                self._judge(table),
+                self.settler.judge(table),
                 self.rng("order", table.id),
             )
 
@@ -355,8 +352,8 @@ class _Making:
         self.ruler.add_up(made)
         computed = self.ruler.aggregates(made.plan)
         if computed and len(made):
-            self._keep_checks(made, computed, _TURNS + 1, frozenset())
-            made.columns |= self.ruler.restored(made, made.columns, None, self._judge(made.plan))
+            self.settler.keep_checks(made, computed, TURNS + 1, frozenset())
+            made.columns |= self.ruler.restored(made, made.columns, None, self.settler.judge(made.plan))
 
     def _settle_own(self, made: MadeTable) -> None:
         """Assigns and settles what does not follow from rows that point here."""
@@ -373,7 +370,7 @@ class _Making:
         self.ruler.settle(made)
         polymorphic = made.plan.by("polymorphic")
         if made.plan.id not in self.pointable or self._late(made.plan) or made.plan.rules or polymorphic:
-            self._settle(made)
+            self.settler.settle(made)
         for column in polymorphic:
             self.database.column(made.plan.id, column.name)
 
@@ -382,24 +379,24 @@ class _Making:
 
         What is pointed to may not change any more once something points to it.
         """
-        if made.plan.id in self.pointable or not self._pointed(made.plan.id):
+        if made.plan.id in self.pointable or not self.settler.pointed(made.plan.id):
             return
         # Columns of rows that are still to be drawn, or that are being chosen.
         untold = {name for name in made.plan.table.by_name if not self.database.can_tell(made.plan.id, name)}
         untold |= {name for found in made.plan.references if found.key.id in made.assigning for name in found.free}
-        if untold & set(self._pointed(made.plan.id)):
+        if untold & set(self.settler.pointed(made.plan.id)):
             return
         self.pointable.add(made.plan.id)
         late = [found for found in made.plan.references if found in self._late(made.plan) or untold & set(found.free)]
         if any(made.plan.id in circle for circle in self.replica.plan.order.cycles):
             # Assigning may lead back here, and fix keys that only the table's own columns tell apart.
-            self._settle(made, frozenset(untold | made.plan.table.polymorphic_columns | self._unassigned(made)))
+            self.settler.settle(made, frozenset(untold | made.plan.table.polymorphic_columns | self._unassigned(made)))
         for reference in made.plan.references:
             if reference not in late:
                 self.assigner.assign(made, reference)
         # Polymorphic columns point into tables that may not be there yet.
         pending = untold | {name for found in late for name in found.free} | made.plan.table.polymorphic_columns
-        self._settle(made, frozenset(pending))
+        self.settler.settle(made, frozenset(pending))
         if untold:
             # The rest is settled when it can be told.
             self.pointable.discard(made.plan.id)
@@ -411,191 +408,6 @@ class _Making:
     def _late(self, table: TablePlan) -> list[ReferencePlan]:
         """References to rows that are not settled before those of the table."""
         return [found for found in table.references if found.deferred or found.key.is_self]
-
-    def _settle(self, made: MadeTable, pending: frozenset[str] = frozenset()) -> None:
-        """Settles columns that others point to, and those of unique rules that must be looked after.
-
-        Args:
-            made: the table.
-            pending: columns that are not filled yet; rules that read them are left for later.
-        """
-        table = made.plan
-        for name in self._pointed(table.id):
-            if name not in made.fitted.keys and name not in pending:
-                self.database.column(table.id, name)
-        for column in (*table.by("counter"), *table.by("period_end")):
-            if not pending & set(column.map.within):
-                self.database.column(table.id, column.name)
-        if len(made) == 0 or table.role == "lookup":
-            return
-        loose = [unique for unique in self._loose_uniques(made) if not pending & set(_read_by(table.table, unique))]
-        excluding = [found for found in table.table.exclusions if not pending & set(found.columns)]
-        settled = {name for name in made.columns if self._is_changeable(made, name)}
-        self._keep_checks(made, settled.union(*(unique.columns for unique in loose)), 0, pending)
-        # What keeps one rule may break another, so they take turns.
-        for turn in range(_TURNS):
-            changed = {unique.name: self._keep_unique(made, unique, turn, pending) for unique in loose}
-            changed |= {found.name: self._keep_exclusion(made, found) for found in excluding}
-            if not any(changed.values()):
-                break
-            self._keep_checks(made, {name for names in changed.values() for name in names}, turn + 1, pending)
-        else:
-            broken = next(name for name, names in changed.items() if names)
-            raise UnsatisfiableError(
-                f"rule {table.id}.{quote_name(broken)} cannot be kept together with the table's checks: plan fewer"
-                " rows, or let the schema map choose a kind with more values"
-            )
-        if table.rules and not pending:
-            made.columns |= self.ruler.restored(made, made.columns, None, self._judge(table))
-
-    def _loose_uniques(self, made: MadeTable) -> list[Unique]:
-        """Returns the unique rules that nothing keeps so far."""
-        is_ordered = made.fitted.sequence is not None
-        ways = {"repair"} if is_ordered else {"repair", "order"}
-        # What assigning references kept may be broken again where columns of the table's own have a part in it; and
-        # rows that break a check take values of others, so that what differed in every row may not any more.
-        checked = {name for check in made.plan.checks for name in reads_of(check, made.plan.table)}
-        own = {column.name for column in made.plan.by("kind")}
-        keys = {column.name for column in made.plan.by("key")}
-
-        def is_loose(found: UniquePlan) -> bool:
-            names = set(found.unique.columns)
-            mixed = found.way == "references" and bool(own & names)
-            return found.way in ways or mixed or (found.way == "key" and bool(checked & names) and not keys & names)
-
-        return [found.unique for found in made.plan.uniques if is_loose(found)]
-
-    def _keep_unique(self, made: MadeTable, unique: Unique, turn: int, pending: frozenset[str]) -> tuple[str, ...]:
-        """Changes values until a unique rule holds, and returns which columns it changed."""
-        table = made.plan
-        names = _read_by(table.table, unique)
-        changeable = tuple(name for name in names if self._is_changeable(made, name))
-        domains = {name: domain_of(table.table.by_name[name], table.checks) for name in changeable}
-        # A column that a check pins to one value cannot tell rows apart.
-        changeable = tuple(name for name in changeable if len(domains[name].values or ("", "")) > 1)
-        reading = {check: set(reads_of(check, table.table)) for check in table.checks}
-        checks = tuple(check for check, read in reading.items() if set(changeable) & read and not pending & read)
-        read = dict.fromkeys((*names, *(name for check in checks for name in reads_of(check, table.table))))
-        columns = {name: self.database.column(table.id, name) for name in read}
-        listed = frozenset(column.name for column in table.by("kind") if column.kind in _LISTED)
-        listed |= {name for name in changeable if domains[name].values is not None}
-        rng = self.rng("unique", table.id, unique.name, turn)
-        kinds = {name: made.fitted.kinds.get(name) for name in listed & set(columns)}
-        known = {
-            name: pa.array(kind.values, pa.string()).cast(columns[name].type)
-            for name, kind in kinds.items()
-            if isinstance(kind, CategoricalKind)
-        }
-        rule = Rule(self._judge(table), unique, changeable, listed, known, checks)
-        changed = keep_unique(rule, columns, rng)
-        made.columns |= changed
-        return tuple(changed)
-
-    def _keep_exclusion(self, made: MadeTable, exclusion: Exclusion) -> tuple[str, ...]:
-        """Packs periods until an EXCLUDE constraint holds, and returns which columns that changed."""
-        table = made.plan.table
-        packing = packing_of(exclusion, table)
-        own = {column.name for column in made.plan.columns if column.producer in ("kind", "period_end")}
-        if packing is None or not set(packing.columns) <= own:
-            return ()
-        columns = {name: self.database.column(table.id, name) for name in read_by(packing, table)}
-        changed = keep_exclusion(packing, self._judge(made.plan), columns)
-        made.columns |= changed
-        return tuple(changed)
-
-    def _keep_checks(self, made: MadeTable, settled: set[str], turn: int, pending: frozenset[str]) -> None:
-        """Keeps, for all rows at once, checks that read what must be known of all: settled columns and references."""
-        table = made.plan
-        free = {
-            reference.key.id: reference
-            for reference in table.references
-            if reference.key.id in made.parents and self._may_move(made, reference)
-        }
-        touched = settled | {column for reference in free.values() for column in reference.free}
-        changeable = {name for name in table.table.by_name if self._is_changeable(made, name)}
-        later = pending | (self.ruler.aggregates(table) - set(made.columns))
-        checks = [
-            check for check in _reaching(table, touched, changeable) if not later & {*reads_of(check, table.table)}
-        ]
-        names = {name for check in checks for name in reads_of(check, table.table)}
-        if not checks:
-            return
-        clearable = {
-            reference.key.id: (f"@{reference.key.id}", *reference.free)
-            for reference in table.references
-            if reference.key.id in made.parents and self._may_be_null(made, reference)
-        }
-        units = self.ruler.units(made, sorted(changeable), names)
-        names = names.union(*units.values(), *(free[1:] for free in clearable.values() if names & set(free)))
-        columns = {name: self.database.column(table.id, name) for name in sorted(names)}
-        clearable = {name: unit for name, unit in clearable.items() if set(unit[1:]) <= names}
-        columns |= {f"@{name}": pa.array(made.parents[name]) for name in free | clearable}
-        units |= {name: (f"@{name}", *reference.free) for name, reference in free.items()}
-        duty = Duty(self._judge(table), checks, units, clearable)
-        kept = self._mended(made, duty, columns, None, self.rng("checks", table.id, "all", turn))
-        for name in free | clearable:
-            made.parents[name] = np.array(kept[f"@{name}"], dtype=np.int64)
-        made.columns |= {name: kept[name] for name in names}
-
-    def _judge(self, table: TablePlan) -> Judge:
-        return Judge(table.table, self.evaluate)
-
-    def _mended(
-        self,
-        made: MadeTable,
-        duty: Duty,
-        columns: dict[str, pa.Array],
-        rows: slice | None,
-        rng: np.random.Generator,
-    ) -> dict[str, pa.Array]:
-        """Keeps checks; where a rule is in the way of one, without the rule."""
-        try:
-            return keep_checks(duty, columns, rng)
-        except UnsatisfiableError:
-            if not made.plan.rules:
-                raise
-            alone = {name: unit if unit[0].startswith("@") else (name,) for name, unit in duty.units.items()}
-            return keep_checks(replace(duty, units=alone), self.ruler.unruled(made, columns, rows), rng)
-
-    def _may_move(self, made: MadeTable, reference: ReferencePlan) -> bool:
-        """True where rows may point to another row of the same table without breaking anything else."""
-        code = made.fitted.references.get(reference.key.id)
-        in_key = any(set(reference.key.columns) & set(found.unique.columns) for found in made.plan.uniques)
-        return code is not None and not code.tree and not in_key and not reference.fixed
-
-    def _may_be_null(self, made: MadeTable, reference: ReferencePlan) -> bool:
-        """True where rows may point to nothing without breaking anything else."""
-        table = made.plan
-        nullable = all(table.table.by_name[name].nullable for name in reference.free)
-        decides = any(other.implied_by == reference.key.id for other in table.references)
-        held = any(
-            not found.unique.nulls_distinct and set(reference.free) & set(found.unique.columns)
-            for found in table.uniques
-        )
-        kept = reference.fixed or reference.implied_by or reference.key.id in made.fitted.copied
-        return bool(reference.free) and nullable and not (decides or held or kept)
-
-    def _pointed(self, table: str) -> tuple[str, ...]:
-        """Columns of a table that references point to."""
-        keys = self.replica.plan.children(table)
-        loose = (found for other in self.replica.plan.tables for found in other.table.loose_references)
-        columns = [column for key in keys for column in key.parent_columns]
-        return tuple(dict.fromkeys([*columns, *(found.parent_column for found in loose if found.parent == table)]))
-
-    def _is_changeable(self, made: MadeTable, name: str) -> bool:
-        column = next(found for found in made.plan.columns if found.name == name)
-        ordered = name == made.plan.order and made.fitted.sequence is not None
-        fixed = ordered or self._is_pointed_at(made, name)
-        decides = any(found.when and found.when[0] == name for found in made.plan.table.loose_references)
-        return column.producer == "kind" and not fixed and not decides and made.plan.role != "lookup"
-
-    def _is_pointed_at(self, made: MadeTable, name: str) -> bool:
-        """True for a column whose values rows have taken over already."""
-        tables = self.database.tables
-        return any(
-            name in key.parent_columns and key.child in tables and key.id in tables[key.child].parents
-            for key in self.replica.plan.children(made.plan.id)
-        )
 
     def _batches(self, made: MadeTable, columns: tuple[str, ...], notes: list[str]) -> Iterator[pa.RecordBatch]:
         yield from self._made_batches(made, columns)
@@ -625,10 +437,10 @@ class _Making:
         table = made.plan
         arrays = {name: self._values(made, name, rows) for name in columns}
         if table.role != "lookup":
-            free = [name for name in columns if name not in made.columns and self._is_changeable(made, name)]
-            duty = Duty(self._judge(table), table.checks, self.ruler.units(made, free, free))
-            arrays = self._mended(made, duty, arrays, rows, self.rng("checks", table.id, rows.start))
-            arrays = self.ruler.restored(made, arrays, rows, self._judge(table)) if table.rules else arrays
+            free = [name for name in columns if name not in made.columns and self.settler.is_changeable(made, name)]
+            duty = Duty(self.settler.judge(table), table.checks, self.ruler.units(made, free, free))
+            arrays = self.settler.mended(made, duty, arrays, rows, self.rng("checks", table.id, rows.start))
+            arrays = self.ruler.restored(made, arrays, rows, self.settler.judge(table)) if table.rules else arrays
         if not arrays:
             # Rows without a column are still rows.
             return pa.RecordBatch.from_arrays([pa.nulls(rows.stop - rows.start)], names=[""])
@@ -665,32 +477,6 @@ def _seen_by(plan: Plan) -> dict[str, set[str]]:
         for name in (*aggregated(table), *bounded_by(table)):
             seers[name].add(table.id)
     return seers
-
-
-def _reaching(table: TablePlan, settled: set[str], changeable: set[str]) -> list[Check]:
-    """Returns the checks that read one of some columns, and those that share what may be changed with them."""
-    reached: set[str] = set(settled)
-    found: list[Check] = []
-    left = list(table.checks)
-    while hits := [check for check in left if reached & set(reads_of(check, table.table))]:
-        found += hits
-        left = [check for check in left if check not in hits]
-        reached |= {name for check in hits for name in reads_of(check, table.table)} & changeable
-    return found
-
-
-# How often unique rules of one table are gone through, since one may break what another has settled.
-_TURNS = 8
-
-# Kinds whose values come from a list.
-_LISTED = frozenset({"category", "opaque", "array"})
-
-
-def _read_by(table: Table, unique: Unique) -> tuple[str, ...]:
-    """Columns that tell a rule's keys: its own, those that its computed parts and its predicate read."""
-    parts = key_parts(table, unique)
-    own = unique.columns if not parts else (name for part in parts for name in reads(part, table))
-    return tuple(dict.fromkeys((*own, *reads(unique.predicate or "true", table))))
 
 
 _ZERO = {"integer": 0, "float": 0.0, "boolean": False}
