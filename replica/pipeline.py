@@ -228,7 +228,8 @@ def _imagined(snapshot: Snapshot, schema: Schema, settings: Settings) -> _Source
     """Imagines a source; references that nobody declared are those of the map, or those that names alone suggest."""
     settings = with_full_names(settings, schema)
     if settings.map_path is None:
-        found = imagine_source(snapshot, infer_undeclared(schema, {}, None).added_to(schema), settings)
+        inferred = infer_undeclared(schema, {}, None).apart_from(schema)
+        found = imagine_source(snapshot, inferred.added_to(schema), settings)
         return _Source(found.schema, found.snapshot, found.notes)
     schema_map = read_map(settings.map_path)
     check_drift(schema, schema_map, str(settings.map_path))
@@ -249,7 +250,8 @@ def _plan(source: _Source, settings: Settings, report: Report) -> Planned:
         source.snapshot,
         source.schema,
         report,
-        # Rules of rows that were imagined say nothing.
+        # Rows that were imagined say nothing of references and rules.
+        references=not settings.schema_only,
         rules=settings.rules and not settings.schema_only,
         min_holders=settings.min_holders,
     )

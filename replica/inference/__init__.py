@@ -14,7 +14,7 @@ from replica.inference.roles import Roles, guess_roles
 from replica.inference.rules import Found, discover_rules
 from replica.inference.sampling import TableSample, sample_table
 from replica.inference.searching import with_search_vectors
-from replica.inference.undeclared import infer_undeclared
+from replica.inference.undeclared import Undeclared, infer_undeclared
 from replica.kinds.personal import IDENTIFYING
 from replica.progress import Progress, Report, ignore
 from replica.schema.model import Schema, Table
@@ -37,7 +37,13 @@ class Draft:
 
 
 def draft_map(
-    snapshot: Snapshot, schema: Schema, report: Report = ignore, *, rules: bool = True, min_holders: int = 10
+    snapshot: Snapshot,
+    schema: Schema,
+    report: Report = ignore,
+    *,
+    references: bool = True,
+    rules: bool = True,
+    min_holders: int = 10,
 ) -> Draft:
     """Drafts a map of a source from its schema and some rows of every table.
 
@@ -45,6 +51,7 @@ def draft_map(
         snapshot: a view of the source.
         schema: what it declares.
         report: told of every table that is looked at.
+        references: whether to look for references that the schema does not declare.
         rules: whether to look for rules that the rows keep although the schema does not declare them.
         min_holders: least number of persons behind a value that a rule may name.
 
@@ -53,8 +60,8 @@ def draft_map(
     """
     samples = _samples(snapshot, schema, report)
     comments: dict[tuple[str, str | None], str] = {}
-    undeclared = infer_undeclared(schema, samples, snapshot)
-    schema = undeclared.added_to(schema)
+    undeclared = infer_undeclared(schema, samples, snapshot) if references else Undeclared((), ())
+    schema = undeclared.added_to(schema) if references else schema
     samples = {name: replace(sample, table=schema.by_id[name]) for name, sample in samples.items()}
     roles = guess_roles(schema, samples)
     tables: dict[str, TableMap] = {}

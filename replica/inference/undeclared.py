@@ -38,6 +38,12 @@ class Undeclared:
             tables.append(replace(table, foreign_keys=(*table.foreign_keys, *keys), loose_references=loose))
         return replace(schema, tables=tuple(with_own_keys(tables)))
 
+    def apart_from(self, schema: Schema) -> Undeclared:
+        """Returns what shares no column with a declared reference: both at once may leave no row to point to."""
+        taken = {(key.child, column) for key in schema.foreign_keys for column in key.columns}
+        free = [p for p in self.references if not any((p.key.child, column) in taken for column in p.key.columns)]
+        return replace(self, references=free)
+
     def written_to(self, table_map: TableMap, table: Table) -> TableMap:
         """Returns a drafted table with what was adopted."""
         loose = [p.found for p in self.loose if p.adopted and p.table == table.id]
