@@ -39,9 +39,9 @@ class Undeclared:
         return replace(schema, tables=tuple(with_own_keys(tables)))
 
     def apart_from(self, schema: Schema) -> Undeclared:
-        """Returns what shares no column with a declared reference: both at once may leave no row to point to."""
+        """Returns references of single columns that no declared one holds: others may leave no row to point to."""
         taken = {(key.child, column) for key in schema.foreign_keys for column in key.columns}
-        free = [p for p in self.references if not any((p.key.child, column) in taken for column in p.key.columns)]
+        free = [p for p in self.references if len(p.key.columns) == 1 and (p.key.child, p.key.columns[0]) not in taken]
         return replace(self, references=free)
 
     def written_to(self, table_map: TableMap, table: Table) -> TableMap:
