@@ -592,3 +592,10 @@ def test_what_must_follow_another_column_is_moved_behind_it(kind: pa.DataType, f
     kept = keep_checks(duty(found, "a"), {"a": a, "b": a.take(pa.array([0] * 20))}, np.random.default_rng(0))
     assert kept["a"].equals(a)
     assert all(later > earlier for earlier, later in zip(a.to_pylist(), kept["b"].to_pylist(), strict=True))
+
+
+def test_fractions_move_on_where_a_rule_wants_them_to_differ() -> None:
+    double = SqlType("double precision", "float8", "float")
+    found = Rule(Judge(table({"x": double}, required=("x",))), Unique("u", ("x",)), ("x",))
+    kept = keep_unique(found, {"x": pa.array([0.5, 0.5, 0.5])}, np.random.default_rng(0))
+    assert not repeated(found, kept).any()

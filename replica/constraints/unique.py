@@ -33,7 +33,7 @@ _DONOR_ROUNDS = 30
 _STEPS = 2_000
 # Of these, how many move a moment by seconds.
 _SECONDS = 60
-_STEPPED = frozenset({"integer", "numeric", "date", "timestamp", "timestamptz"})
+_STEPPED = frozenset({"integer", "float", "numeric", "date", "timestamp", "timestamptz"})
 
 
 @dataclass(frozen=True)
