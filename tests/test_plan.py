@@ -392,7 +392,7 @@ def test_any_schema_is_planned_with_parents_first_and_every_reference_once(schem
         ),
         ("line", said(owner=("purchase_id",), order="position"), ("purchase_id", "position"), "order"),
         ("line", said(order="position"), ("purchase_id", "position"), "repair"),
-        ("line", said(owner=("sku",), order="position"), ("purchase_id", "position"), "repair"),
+        ("line", said(owner=("sku",), order="position"), ("purchase_id", "position"), "references"),
         ("purchase", BY_CUSTOMER, ("customer_id", "at"), "order"),
         ("wish", said(), ("customer_id", "sku"), "references"),
         ("wish", said(owner=("sku",)), ("customer_id", "sku"), "references"),
