@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from replica.artifact import open_artifact, save
 from replica.errors import ReplicaError
+from replica.evaluation.constraints import ConstraintScores
 from replica.evaluation.evaluate import EvaluationReport
 from replica.fitted import FittedReplica
 from replica.inference import Draft
 from replica.load import LoadReport
-from replica.pipeline import Planned, check, draft, evaluate, introspect, learn, make_plan, replicate, write
+from replica.pipeline import Planned, check, draft, evaluate, introspect, learn, make_plan, replicate, verify, write
 from replica.planning.decisions import Plan
 from replica.progress import Progress
 from replica.schema.model import Schema
@@ -21,6 +22,7 @@ from replica.schema.schema_map import SchemaMap, read_map
 from replica.settings import Settings
 
 __all__ = [
+    "ConstraintScores",
     "Draft",
     "EvaluationReport",
     "FittedReplica",
@@ -42,5 +44,6 @@ __all__ = [
     "read_map",
     "replicate",
     "save",
+    "verify",
     "write",
 ]

@@ -11,7 +11,8 @@ from replica.databases import open_database
 from replica.databases.base import Database, Finding, Snapshot
 from replica.databases.url import DatabaseUrl
 from replica.errors import SameDatabaseError
-from replica.evaluation.evaluate import EvaluationReport
+from replica.evaluation.constraints import ConstraintScores
+from replica.evaluation.evaluate import EvaluationReport, check_constraints
 from replica.evaluation.evaluate import evaluate as compare
 from replica.fit import fit
 from replica.fitted import FittedReplica
@@ -172,14 +173,27 @@ def check(source: Url, target: Url, settings: Settings | None = None) -> list[Fi
 def evaluate(source: Url, target: Url, report: Report = ignore, settings: Settings | None = None) -> EvaluationReport:
     """Compares a replica with its source.
 
-    References that the schema does not declare count too: those of the map in ``settings``, or without one those that a
-    draft would adopt.
+    References, owners and rules that the schema does not declare count too: those of the map in ``settings``, or
+    without one those of a draft.
 
     Raises:
         EvaluateError: the target does not have the source's tables and columns.
     """
-    from_ = open_database(source)
-    return compare(from_, open_database(target), report, _with_undeclared(from_, settings or Settings()))
+    settings = settings or Settings()
+    with _source(source, settings) as found:
+        decided = _plan(found, settings, report).plan
+    return compare(open_database(source), open_database(target), decided, settings, report)
+
+
+def verify(source: Url, target: Url, report: Report = ignore, settings: Settings | None = None) -> ConstraintScores:
+    """Looks only whether a replica has and keeps the constraints of its source, undeclared references among them.
+
+    Raises:
+        EvaluateError: the target does not have the source's tables and columns.
+    """
+    database = open_database(source)
+    schema = _with_undeclared(database, settings or Settings())
+    return check_constraints(database, open_database(target), schema, report)
 
 
 def _with_undeclared(source: Database, settings: Settings) -> Schema:

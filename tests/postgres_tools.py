@@ -12,6 +12,7 @@ import psycopg
 from conftest import Server
 from psycopg import conninfo, sql
 
+import replica
 from replica.databases.url import DatabaseUrl, parse_url
 
 PASSWORD = "pass' \"word\\"  # noqa: S105 - of roles that live for one test
@@ -24,6 +25,14 @@ def rows(url: DatabaseUrl, query: str) -> list[tuple[Any, ...]]:
 
 def value(url: DatabaseUrl, query: str) -> Any:
     return rows(url, query)[0][0]
+
+
+def counts(url: DatabaseUrl) -> dict[str, int]:
+    """Counts the rows of every table; those of the schema public under their bare names."""
+    return {
+        table.id.removeprefix("public."): value(url, f"SELECT count(*) FROM {table.id}")
+        for table in replica.introspect(url).tables
+    }
 
 
 def run(url: DatabaseUrl, script: str) -> None:

@@ -165,8 +165,8 @@ def test_run_writes_a_replica_and_evaluate_finds_it_valid(shop: DatabaseUrl, tar
     assert counts(target) == counts(shop)
     report = json.loads(replica("evaluate", shop.secret, target.secret, "--json").stdout)
     assert report["summary"]["valid"] is True
-    assert set(report["broken"].values()) == {0}
-    assert 0.4 < report["summary"]["shapes"] <= 1
+    assert set(report["constraints"]["broken"].values()) == {0}
+    assert 0.4 < report["summary"]["shapes"]["value"] <= report["summary"]["shapes"]["high"] <= 1
 
 
 def test_evaluate_leaves_with_a_code_of_its_own_where_a_constraint_is_broken(
@@ -177,7 +177,7 @@ def test_evaluate_leaves_with_a_code_of_its_own_where_a_constraint_is_broken(
     )
     out, err = inside(capsys, "evaluate", shop.secret, broken.secret, code=errors.IntegrityError.exit_code)
     assert "300 rows" in out
-    assert "fan-out: how many children rows have" in out
+    assert "numbers of children" in out
     assert re.search(r"public.status .* –", out)
     assert last_line(err).startswith("error: 2 constraints of the source are missing or broken")
 

@@ -24,7 +24,7 @@ import replica
 from replica import Settings
 from replica.databases.postgres.ddl import choose_tool
 from replica.databases.url import DatabaseUrl
-from replica.evaluation.evaluate import EvaluationReport
+from replica.evaluation.constraints import ConstraintScores
 from replica.schema.schema_map import ColumnMap, SchemaMap, write_map
 
 SETTINGS = Settings(generator="marginal", workers=1)
@@ -49,7 +49,7 @@ class Pair:
 
     source: DatabaseUrl
     target: DatabaseUrl
-    report: EvaluationReport
+    report: ConstraintScores
 
 
 def is_of_version(server: Server, wanted: str) -> bool:
@@ -117,7 +117,7 @@ def replicated(server: Server, name: str, folder: Path) -> Iterator[Pair]:
             session.execute(section.script.encode())
         try:
             replica.replicate(source, target, mapped(source, sections, folder))
-            yield Pair(source, target, replica.evaluate(source, target))
+            yield Pair(source, target, replica.verify(source, target))
         finally:
             server.drop(target)
     server.drop(source)

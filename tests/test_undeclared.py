@@ -368,14 +368,14 @@ def test_other_parts_of_documents_stay_and_keys_differ_within_a_list(app_replica
 def test_evaluation_counts_orphans_of_undeclared_references(
     app: DatabaseUrl, app_replica: DatabaseUrl, new_database: NewDatabase
 ) -> None:
-    assert replica.evaluate(app, app_replica).valid
+    assert replica.verify(app, app_replica).valid
     broken = new_database(APP)
     run(broken, "UPDATE posts SET user_id = 999 WHERE id = 1; UPDATE projects SET tag_ids = '{4}' WHERE id = 1001")
     run(
         broken,
         "UPDATE comments SET commentable_id = 999 WHERE id = 3; UPDATE projects SET settings = '{\"user_id\": 0}'",
     )
-    report = replica.evaluate(app, broken)
+    report = replica.verify(app, broken)
     assert not report.missing
     assert {name: n for name, n in report.broken.items() if n} == {
         "public.posts.user_id_users": 1,

@@ -26,6 +26,7 @@ from replica.cli.options import (
     Target,
     with_settings,
 )
+from replica.cli.show_evaluation import evaluation_json, evaluation_summary
 from replica.cli.watching import watching
 from replica.errors import IntegrityError, SchemaMapError, SettingsError
 from replica.pipeline import Planned
@@ -231,11 +232,11 @@ def evaluate(source: Original, target: Copy, settings: Settings, as_json: AsJson
     with watching(_messages()) as report:
         found = replica.evaluate(source, target, report, settings)
     if as_json:
-        show.print_json(show.evaluation_json(found))
+        show.print_json(evaluation_json(found))
     else:
-        show.output().print(show.evaluation_table(found))
+        show.output().print(evaluation_summary(found))
     if not found.valid:
-        count = len(found.missing) + sum(1 for rows in found.broken.values() if rows)
+        count = len(found.constraints.missing) + sum(1 for rows in found.constraints.broken.values() if rows)
         raise IntegrityError(f"{count} constraints of the source are missing or broken in the replica: see the report")
 
 

@@ -12,6 +12,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from replica.cli import show
+from replica.cli.show_evaluation import evaluation_summary
 from replica.cli.watching import watching
 from replica.databases import open_database
 from replica.databases.embedded import EmbeddedServer, tools_folders
@@ -59,7 +60,7 @@ def run_demo(demo: Demo, output: Console, messages: Console) -> None:
         found = evaluate(source, target, report)
     output.print(show.load_table(loaded))
     output.print()
-    output.print(show.evaluation_table(found))
+    output.print(evaluation_summary(found))
     for title, url in (("source", source), ("replica", target)):
         output.print(_peek(title, url))
     _say_where(output, folder, source, target)

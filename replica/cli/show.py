@@ -7,14 +7,13 @@ from typing import Any
 
 import pydantic_core
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table as Grid
 from rich.text import Text
 from rich.tree import Tree
 
 from replica.databases.base import Finding
-from replica.evaluation.evaluate import EvaluationReport
 from replica.inference import Draft
 from replica.inference.personal import STRONG, guess_personal
 from replica.load import LoadReport
@@ -119,7 +118,7 @@ def _branch(tree: Tree, title: str, lines: Iterable[str], style: str = "") -> No
 
 def findings_table(findings: Sequence[Finding]) -> Grid:
     """What a preflight found, a line each."""
-    grid = _grid("", "what", "found")
+    grid = grid_of("", "what", "found")
     for found in findings:
         colour = _COLOURS[found.status]
         grid.add_row(Text(found.status, style=colour), Text(found.subject), Text(found.message))
@@ -184,7 +183,7 @@ DRAFT_HINT = "No --map was given, so these guesses are used. Correct them in a f
 
 def draft_lines(draft: Draft) -> Grid:
     """The guesses of a drafted map that a person should look at first."""
-    grid = _grid("table", "role", "owner", "personal data")
+    grid = grid_of("table", "role", "owner", "personal data")
     for name, table in draft.schema_map.tables.items():
         owner = column_list(table.owner) if table.owner else ""
         personal = ", ".join(quote_name(column) for column in draft.personal.get(name, ()))
@@ -197,73 +196,19 @@ def draft_lines(draft: Draft) -> Grid:
 
 def load_table(report: LoadReport) -> Group:
     """Rows, seconds and rates by table and by step."""
-    tables = _grid("table", ">rows", ">seconds", ">rows/s")
+    tables = grid_of("table", ">rows", ">seconds", ">rows/s")
     for table in report.tables:
         tables.add_row(Text(table.table), f"{table.rows:,}", f"{table.seconds:.2f}", f"{table.rate:,.0f}")
     rate = report.rows / report.seconds if report.seconds else 0.0
     tables.add_section()
     tables.add_row("all", f"{report.rows:,}", f"{report.seconds:.2f}", f"{rate:,.0f}")
-    steps = _grid("step", ">seconds")
+    steps = grid_of("step", ">seconds")
     for step in report.steps:
         steps.add_row(step.step, f"{step.seconds:.2f}")
     return Group(tables, Text(), steps, Text(f"\npublished by: {report.way}"))
 
 
-# evaluate ------------------------------------------------------------------------------------------------------------
-
-
-def evaluation_table(report: EvaluationReport) -> Group:
-    """Scores by table and reference, and the constraints; 1 is alike, 0 is not."""
-    tables = _grid("table", ">rows", ">replica's rows", ">shapes", ">pairs", "worst column")
-    for table in report.tables:
-        worst = min(table.columns.items(), key=lambda item: item[1], default=None)
-        tables.add_row(
-            Text(table.table),
-            f"{table.original_rows:,}",
-            f"{table.synthetic_rows:,}",
-            _score(table.shapes),
-            _score(table.pairs),
-            Text(f"{quote_name(worst[0])} {worst[1]:.3f}" if worst else "–"),
-        )
-    tables.add_section()
-    tables.add_row("mean", "", "", _score(report.shapes), _score(report.pairs), "")
-    keys = _grid("reference", ">fan-out")
-    for name, score in report.fan_outs.items():
-        keys.add_row(Text(name), _score(score))
-    keys.add_section()
-    keys.add_row("mean", _score(report.fan_out))
-    parts: list[RenderableType] = [tables, Text()]
-    if report.fan_outs:
-        parts += [keys, Text()]
-    return Group(*parts, Text(_LEGEND, style="dim"), *_verdict(report))
-
-
-_LEGEND = (
-    "1 is alike, 0 is not; shapes: how values of single columns are distributed; pairs: how two columns go together;"
-    " fan-out: how many children rows have; –: not scored, as in a lookup, which is copied\n"
-)
-
-
-def _verdict(report: EvaluationReport) -> list[Text]:
-    broken = {name: count for name, count in report.broken.items() if count}
-    lines = [Text(f"missing in the replica: {name}", style="red") for name in report.missing]
-    lines += [Text(f"broken: {name}, {count:,} rows", style="red") for name, count in broken.items()]
-    if not lines:
-        lines = [Text(f"all {len(report.broken)} constraints that hold in the source hold in the replica")]
-    return lines
-
-
-def evaluation_json(report: EvaluationReport) -> dict[str, Any]:
-    """The report with its summary, for JSON."""
-    summary = {"shapes": report.shapes, "pairs": report.pairs, "fan_out": report.fan_out, "valid": report.valid}
-    return {"summary": summary, **{name: getattr(report, name) for name in ("tables", "fan_outs", "broken", "missing")}}
-
-
-def _score(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _grid(*headings: str) -> Grid:
+def grid_of(*headings: str) -> Grid:
     """A table; a heading that starts with ``>`` is of a column of numbers."""
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:

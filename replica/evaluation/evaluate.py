@@ -1,30 +1,36 @@
-"""The evaluation of a replica: reads both databases and scores table by table."""
+"""The evaluation of a replica: both databases are read once, and every part of the report is computed from that."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-
-from replica.databases.base import Database, Reading, Snapshot
-from replica.errors import EvaluateError
-from replica.evaluation.scores import PAIR_BINS, binned, coded, pair_trends, shape_of_codes, shape_of_numbers
-from replica.inference import has_own_rows
+from replica.databases.base import Database
+from replica.evaluation.coding import in_bins
+from replica.evaluation.columns import ShapeScores, score_columns
+from replica.evaluation.constraints import ConstraintScores, require_alike, score_constraints
+from replica.evaluation.fanouts import score_fan_outs
+from replica.evaluation.figures import Figure, mean_of
+from replica.evaluation.ground import Ground, read_ground
+from replica.evaluation.moments import TimeScores, score_time
+from replica.evaluation.pairs import (
+    PairScores,
+    score_coparents,
+    score_hops,
+    score_joint_fan_outs,
+    score_siblings,
+    score_table_pairs,
+)
+from replica.planning.decisions import Plan
 from replica.progress import Progress, Report, ignore
-from replica.schema.model import Column, ForeignKey, Schema, Table, quote_name
+from replica.schema.model import Schema
+from replica.settings import Settings
 
-SAMPLE_ROWS = 50_000
-
-_NUMBERS = frozenset({"integer", "float", "numeric", "money", "date", "timestamp", "timestamptz", "time"})
-_CATEGORIES = frozenset({"boolean", "enum", "text"})
-# A text with more values than this share of the rows names rows; names of people are meant to differ.
-_NAMES_ROWS = 0.5
+MOST_ROWS = 400_000
+"""Rows of one table that are compared at most; of larger tables whole families are."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TableScores:
     """How alike a table is.
 
@@ -32,186 +38,138 @@ class TableScores:
         table: its id.
         original_rows: rows of the original.
         synthetic_rows: rows of the replica.
-        columns: score of the shape of each column that carries statistics.
-        pairs: mean score of the pairs of columns; None with fewer than two.
+        columns: single columns; None where nothing was scored, as for a lookup, which is copied.
+        pairs: pairs of its columns; None likewise.
+        time: gaps, seasons, order; None without moments.
     """
 
     table: str
     original_rows: int
     synthetic_rows: int
-    columns: Mapping[str, float]
-    pairs: float | None
-
-    @property
-    def shapes(self) -> float | None:
-        """Mean score of the columns."""
-        return float(np.mean(list(self.columns.values()))) if self.columns else None
+    columns: ShapeScores | None = None
+    pairs: PairScores | None = None
+    time: TimeScores | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class RelationScores:
+    """How alike rows of several tables go together.
+
+    Attributes:
+        fan_outs: numbers of children, by reference.
+        joint_fan_outs: numbers of children beside each other and beside the row's own columns.
+        one_hop: children beside what they point to.
+        two_hops: children beside what that points to.
+        siblings: two rows of one parent.
+        coparents: two rows that one child points to.
+    """
+
+    fan_outs: Mapping[str, Figure]
+    joint_fan_outs: tuple[PairScores, ...]
+    one_hop: tuple[PairScores, ...]
+    two_hops: tuple[PairScores, ...]
+    siblings: tuple[PairScores, ...]
+    coparents: tuple[PairScores, ...]
+
+
+@dataclass(frozen=True)
 class EvaluationReport:
     """How alike two databases are.
 
     Attributes:
-        tables: scores by table.
-        fan_outs: score of the number of children per row, by reference.
-        broken: rows of the replica that break each constraint that the original keeps.
-        missing: constraints of the original that the replica does not have.
+        tables: scores by table; empty where rows were not compared.
+        relations: scores of what spans tables; None likewise.
+        constraints: whether they hold.
+        notes: what a reader should know, a line each.
     """
 
     tables: tuple[TableScores, ...]
-    fan_outs: Mapping[str, float]
-    broken: Mapping[str, int]
-    missing: tuple[str, ...]
+    relations: RelationScores | None
+    constraints: ConstraintScores
+    notes: tuple[str, ...] = ()
 
     @property
-    def shapes(self) -> float | None:
-        """Mean over tables of the scores of columns."""
-        return _mean([table.shapes for table in self.tables])
+    def shapes(self) -> Figure | None:
+        """Mean over tables of the shapes of their columns."""
+        return mean_of([table.columns.mean for table in self.tables if table.columns and table.columns.mean])
 
     @property
-    def pairs(self) -> float | None:
-        """Mean over tables of the scores of pairs."""
-        return _mean([table.pairs for table in self.tables])
+    def pairs(self) -> Figure | None:
+        """Mean over tables of the pairs of their columns."""
+        return mean_of([table.pairs.mean for table in self.tables if table.pairs])
 
     @property
-    def fan_out(self) -> float | None:
-        """Mean over references of the scores of numbers of children."""
-        return _mean(list(self.fan_outs.values()))
+    def fan_out(self) -> Figure | None:
+        """Mean over references of the numbers of children."""
+        return mean_of(list(self.relations.fan_outs.values())) if self.relations else None
 
     @property
     def valid(self) -> bool:
         """True if every constraint that the original keeps is there and holds."""
-        return not self.missing and not any(self.broken.values())
-
-
-def _mean(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+        return self.constraints.valid
 
 
 def evaluate(
-    source: Database, target: Database, report: Report = ignore, schema: Schema | None = None
+    source: Database, target: Database, plan: Plan, settings: Settings, report: Report = ignore
 ) -> EvaluationReport:
     """Compares a replica with its source.
 
     Args:
         source: the original.
         target: the replica.
+        plan: what is known of the original.
+        settings: the seed.
         report: told how far the comparison is.
-        schema: what to compare: the original's schema, with references that it does not declare; without them if None.
 
     Raises:
         EvaluateError: the replica does not have the original's tables and columns.
     """
-    schema, other = schema or source.introspect(), target.introspect()
-    _require_alike(schema, other)
+    constraints = check_constraints(source, target, plan.schema, report)
+    settings = replace(settings, fit_rows=MOST_ROWS)
     with source.snapshot() as original, target.snapshot() as synthetic:
-        tables = tuple(
-            _score_table(table, original, synthetic)
-            for table in _watched([table for table in schema.tables if has_own_rows(table)], report)
-        )
-        fan_outs = {
-            key.id: _score_fan_out(key, schema, original, synthetic)
-            for table in schema.tables
-            if has_own_rows(table)
-            for key in table.foreign_keys
-            if has_own_rows(schema.by_id[key.parent])
-        }
+        ground = read_ground(original, synthetic, plan, settings, report)
+    tables = tuple(_score_table(ground, table, report) for table in ground.original)
+    return EvaluationReport(tables, _score_relations(ground, report), constraints, _notes(ground))
+
+
+def check_constraints(source: Database, target: Database, schema: Schema, report: Report = ignore) -> ConstraintScores:
+    """Looks only whether a replica keeps the constraints of its source; no row leaves the server.
+
+    Raises:
+        EvaluateError: the replica does not have the original's tables and columns.
+    """
+    other = target.introspect()
+    require_alike(schema, other)
     report(Progress("constraints"))
-    kept = {name for name, count in source.count_broken(schema).items() if count == 0}
-    broken = {name: count for name, count in target.count_broken(schema).items() if name in kept}
-    return EvaluationReport(tables, fan_outs, broken, _missing(schema, other))
+    return score_constraints(source, target, schema, other)
 
 
-def _watched(tables: list[Table], report: Report) -> Iterator[Table]:
-    for i, table in enumerate(tables):
-        report(Progress("compare", table.id, i, len(tables), "tables"))
-        yield table
+def _score_table(ground: Ground, table: str, report: Report) -> TableScores:
+    report(Progress("compare", table))
+    totals = ground.original[table].total, ground.synthetic[table].total
+    plan = ground.plan.by_id[table]
+    if plan.role == "lookup":
+        return TableScores(table, *totals)
+    columns, pairs = score_columns(ground, table), score_table_pairs(ground, table)
+    return TableScores(table, *totals, columns, pairs, score_time(ground, plan))
 
 
-def _require_alike(schema: Schema, other: Schema) -> None:
-    for table in schema.tables:
-        if table.id not in other.by_id:
-            raise EvaluateError(f"the target has no table {table.id}: is it a replica of this source?")
-        for column in table.columns:
-            if column.name not in other.by_id[table.id].by_name:
-                raise EvaluateError(
-                    f"the target has no column {table.id}.{quote_name(column.name)}: is it a replica of this source?"
-                )
+def _score_relations(ground: Ground, report: Report) -> RelationScores:
+    report(Progress("compare", "references"))
+    binned = in_bins(ground)
+    return RelationScores(
+        fan_outs=score_fan_outs(ground),
+        joint_fan_outs=score_joint_fan_outs(binned),
+        one_hop=score_hops(binned, 1),
+        two_hops=score_hops(binned, 2),
+        siblings=score_siblings(binned),
+        coparents=score_coparents(binned),
+    )
 
 
-def _missing(schema: Schema, other: Schema) -> tuple[str, ...]:
-    """Names of constraints and triggers that only the original has."""
-    missing = []
-    for table in schema.tables:
-        twin = other.by_id[table.id]
-        for attribute in ("uniques", "foreign_keys", "checks", "exclusions", "triggers"):
-            have = {found.name for found in getattr(twin, attribute)}
-            declared = [f for f in getattr(table, attribute) if getattr(f, "declared", True)]
-            missing += [f"{table.id}.{quote_name(f.name)}" for f in declared if f.name not in have]
-    return tuple(missing)
-
-
-def carries_statistics(table: Table, column: Column) -> bool:
-    """Returns True for columns whose distribution means something: no keys, references or computed values."""
-    if column.generated is not None or column.name in table.reference_columns | table.polymorphic_columns:
-        return False
-    alone = any(unique.columns == (column.name,) for unique in table.uniques)
-    return not alone and column.type.family in _NUMBERS | _CATEGORIES
-
-
-def _score_table(table: Table, original: Snapshot, synthetic: Snapshot) -> TableScores:
-    counts = original.row_count(table), synthetic.row_count(table)
-    columns = [column for column in table.columns if carries_statistics(table, column)]
-    wanted: dict[str, Reading] = {column.name: "value" for column in columns}
-    a = original.read(replace(table, row_estimate=counts[0]), wanted, limit=SAMPLE_ROWS)
-    b = synthetic.read(replace(table, row_estimate=counts[1]), wanted, limit=SAMPLE_ROWS)
-    scores: dict[str, float] = {}
-    bins: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
-    for column in columns:
-        found = _score_column(column, a.column(column.name), b.column(column.name))
-        if found is not None:
-            scores[column.name] = found[0]
-            bins.append(found[1])
-    pairs = None
-    if len(bins) > 1 and a.num_rows and b.num_rows:
-        pairs = pair_trends(np.stack([x for x, _ in bins], axis=1), np.stack([y for _, y in bins], axis=1))
-    return TableScores(table.id, counts[0], counts[1], scores, pairs)
-
-
-def _score_column(
-    column: Column, a: pa.ChunkedArray, b: pa.ChunkedArray
-) -> tuple[float, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] | None:
-    """The score of a column's shape, and its bins for pairs; None where it names rows."""
-    if column.type.family in _NUMBERS:
-        x, y = as_floats(a), as_floats(b)
-        nulls = shape_of_codes(np.isnan(x).astype(np.int64), np.isnan(y).astype(np.int64))
-        score = min(nulls, shape_of_numbers(x[~np.isnan(x)], y[~np.isnan(y)]))
-        return score, binned(x, y)
-    first, second = a.to_pylist(), b.to_pylist()
-    if column.type.family == "text" and len(set(first)) > max(20, _NAMES_ROWS * len(first)):
-        return None
-    texts = [[None if v is None else str(v) for v in values] for values in (first, second)]
-    return shape_of_codes(*coded(texts[0], texts[1])), coded(texts[0], texts[1], most=PAIR_BINS)
-
-
-def as_floats(values: pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    """Returns numbers and moments as floating-point numbers, null as not a number: shape (rows,)."""
-    kind = values.type
-    if pa.types.is_date32(kind):
-        values = values.cast(pa.int32())
-    elif pa.types.is_timestamp(kind) or pa.types.is_time64(kind):
-        values = values.cast(pa.int64())
-    return np.array(values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
-
-
-def _score_fan_out(key: ForeignKey, schema: Schema, original: Snapshot, synthetic: Snapshot) -> float:
-    """Do rows have as many children in both? Rows without any count too."""
-    child, parent = schema.by_id[key.child], schema.by_id[key.parent]
-    sides = []
-    for snapshot in (original, synthetic):
-        counts = np.array(snapshot.fan_out(child, key).column("count"), dtype=np.float64)
-        without = max(0, snapshot.row_count(parent) - len(counts))
-        sides.append(np.concatenate([np.zeros(without), counts]))
-    return shape_of_numbers(sides[0], sides[1])
+def _notes(ground: Ground) -> tuple[str, ...]:
+    return tuple(
+        f"{table}: whole families were compared, {len(rows):,} of {rows.total:,} rows"
+        for table, rows in ground.original.items()
+        if table in ground.sampled
+    )

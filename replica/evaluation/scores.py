@@ -1,94 +1,70 @@
-"""Scores between two samples: plain functions on arrays, each 1 for no difference and 0 for nothing in common."""
+"""Scores of two samples, from counts: each 1 for no difference and 0 for nothing in common."""
 
 from __future__ import annotations
-
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
-Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
-PAIR_BINS = 10
-
-
-def shape_of_numbers(original: Floats, synthetic: Floats) -> float:
-    """How alike are two distributions of numbers? 1 less the Kolmogorov-Smirnov distance.
-
-    >>> shape_of_numbers(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
-    1.0
-    """
-    if not len(original) or not len(synthetic):
-        return float(len(original) == len(synthetic))
-    places = np.sort(np.concatenate([original, synthetic]))
-    a = np.searchsorted(np.sort(original), places, side="right") / len(original)
-    b = np.searchsorted(np.sort(synthetic), places, side="right") / len(synthetic)
-    return 1.0 - float(np.abs(a - b).max())
+Ints = npt.NDArray[np.int64]
 
 
-def shape_of_codes(original: Codes, synthetic: Codes) -> float:
-    """How alike are two distributions of categories? 1 less the total variation distance.
+def overlap(original: Floats, synthetic: Floats) -> float:
+    """How alike are two distributions over cells? 1 less their total variation distance.
 
-    >>> shape_of_codes(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]))
+    >>> overlap(np.array([2.0, 2.0]), np.array([1.0, 3.0]))
     0.75
     """
-    if not len(original) or not len(synthetic):
-        return float(len(original) == len(synthetic))
-    size = int(max(original.max(), synthetic.max())) + 1
-    a = np.bincount(original, minlength=size) / len(original)
-    b = np.bincount(synthetic, minlength=size) / len(synthetic)
-    return 1.0 - float(np.abs(a - b).sum()) / 2
+    a, b = original.sum(), synthetic.sum()
+    if not a or not b:
+        return float(a == b)
+    return 1.0 - float(np.abs(original / a - synthetic / b).sum()) / 2
 
 
-def pair_trends(original: Codes, synthetic: Codes) -> float | None:
-    """Do pairs of columns go together alike? The mean over all pairs of 1 less the total variation of both.
+def steps(original: Floats, synthetic: Floats) -> float:
+    """How alike are two distributions over ordered cells? 1 less the Kolmogorov-Smirnov distance.
+
+    >>> steps(np.array([1.0, 1.0, 0.0]), np.array([0.0, 1.0, 1.0]))
+    0.5
+    """
+    a, b = original.sum(), synthetic.sum()
+    if not a or not b:
+        return float(a == b)
+    return 1.0 - float(np.abs(np.cumsum(original) / a - np.cumsum(synthetic) / b).max())
+
+
+def present(original: Floats, synthetic: Floats) -> float:
+    """Which share of the original's rows lies in cells that the other sample has too?
+
+    >>> present(np.array([3.0, 1.0]), np.array([5.0, 0.0]))
+    0.75
+    """
+    total = original.sum()
+    return float(original[synthetic > 0].sum() / total) if total else 1.0
+
+
+def blocks(original: Floats, synthetic: Floats, rows: Ints, columns: Ints) -> Floats:
+    """How alike are the joint distributions of many pairs of features? 1 less the total variation distance of each.
 
     Args:
-        original: binned columns, shape (rows, columns).
-        synthetic: the same columns in the same bins.
+        original: counts of every bin of one feature beside every bin of another, shape (bins, bins).
+        synthetic: the same of the other sample.
+        rows: where the bins of each feature begin on the first axis.
+        columns: likewise on the second axis.
 
     Returns:
-        The mean; None with fewer than two columns.
+        Shape (features, features).
     """
-    scores = []
-    for i, j in combinations(range(original.shape[1]), 2):
-        size = int(max(original[:, j].max(initial=0), synthetic[:, j].max(initial=0))) + 1
-        scores.append(shape_of_codes(original[:, i] * size + original[:, j], synthetic[:, i] * size + synthetic[:, j]))
-    return float(np.mean(scores)) if scores else None
+    totals = []
+    for counts in (original, synthetic):
+        sums = np.add.reduceat(np.add.reduceat(counts, rows, axis=0), columns, axis=1)
+        totals.append(np.maximum(sums, 1.0))
+    row_of, column_of = _owner(rows, original.shape[0]), _owner(columns, original.shape[1])
+    a, b = (counts / total[row_of][:, column_of] for counts, total in zip((original, synthetic), totals, strict=True))
+    distance: Floats = np.add.reduceat(np.add.reduceat(np.abs(a - b), rows, axis=0), columns, axis=1)
+    return 1.0 - distance / 2
 
 
-def binned(original: Floats, synthetic: Floats, bins: int = PAIR_BINS) -> tuple[Codes, Codes]:
-    """Cuts numbers into bins of equal weight in the original; not a number gets a bin of its own."""
-    known = np.sort(original[~np.isnan(original)])
-    # Values that are there, since between infinite ones there is no middle.
-    places = np.round(np.linspace(0, 1, bins + 1)[1:-1] * (len(known) - 1)).astype(np.int64)
-    edges = np.unique(known[places]) if len(known) else known
-
-    def cut(values: Floats) -> Codes:
-        return np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values, side="right"))
-
-    return cut(original), cut(synthetic)
-
-
-def coded(original: list[str | None], synthetic: list[str | None], most: int | None = None) -> tuple[Codes, Codes]:
-    """Numbers categories on both sides alike; beyond the commonest of the original they share a number.
-
-    Args:
-        original: the categories of the original, None for null.
-        synthetic: those of the replica.
-        most: how many get a number of their own; all when None.
-    """
-    counts: dict[str | None, int] = {}
-    for value in original:
-        counts[value] = counts.get(value, 0) + 1
-    listed = sorted(counts, key=lambda value: -counts[value])[:most]
-    numbers = {value: i for i, value in enumerate(listed)}
-    if most is None:
-        for value in synthetic:
-            numbers.setdefault(value, len(numbers))
-    other = len(numbers)
-    return (
-        np.array([numbers.get(value, other) for value in original], np.int64),
-        np.array([numbers.get(value, other) for value in synthetic], np.int64),
-    )
+def _owner(starts: Ints, size: int) -> Ints:
+    """Which feature each bin belongs to."""
+    return np.repeat(np.arange(len(starts)), np.diff(np.append(starts, size)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -86,7 +86,17 @@ def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
-def read_source(snapshot: Snapshot, plan: Plan, settings: Settings, report: Report = ignore) -> dict[str, SourceTable]:
+Columns = Callable[[Plan, TablePlan], dict[str, Reading]]
+"""Says which columns of a table are read, and how."""
+
+
+def read_source(
+    snapshot: Snapshot,
+    plan: Plan,
+    settings: Settings,
+    report: Report = ignore,
+    columns: Columns | None = None,
+) -> dict[str, SourceTable]:
     """Reads the rows of all planned tables and joins them.
 
     Args:
@@ -94,7 +104,9 @@ def read_source(snapshot: Snapshot, plan: Plan, settings: Settings, report: Repo
         plan: what was decided.
         settings: how many rows to read at most.
         report: told of every table that has been read.
+        columns: which columns to read; those that are learned if None. Keys and orders are read anyway.
     """
+    columns = columns or _columns_to_learn
     report(Progress("read", "counting", 0, 1))
     totals = {table.id: snapshot.row_count(table.table) for table in plan.tables}
     wanted_rows = sum(min(total, settings.fit_rows) for total in totals.values())
@@ -104,7 +116,7 @@ def read_source(snapshot: Snapshot, plan: Plan, settings: Settings, report: Repo
     owners: dict[str, Ints] = {}
     # In the plan's order, each table comes after its owner.
     for table in plan.tables:
-        wanted = _columns_to_read(plan, table)
+        wanted = columns(plan, table) | _columns_to_join(plan, table)
         sample = samples.get(table.id)
         limit = settings.fit_rows if sample is None and totals[table.id] > settings.fit_rows else None
         frame = snapshot.read(table.table, wanted, sample=sample, limit=limit)
@@ -153,19 +165,23 @@ def _owner_path(plan: Plan, table: TablePlan) -> tuple[ForeignKey, ...]:
     return tuple(path)
 
 
-def _columns_to_read(plan: Plan, table: TablePlan) -> dict[str, Reading]:
-    """The columns that are learned, joined on or ordered by, and how each is read."""
+def _columns_to_learn(_: Plan, table: TablePlan) -> dict[str, Reading]:
+    """The columns that are learned, and how each is read."""
     wanted: dict[str, Reading] = {}
     for found in table.columns:
         if found.producer == "kind":
             reading = kind_named(found.kind or "")[0].reading
             wanted[found.name] = "value" if table.role == "lookup" and reading == "presence" else reading
-        elif found.producer in ("reference", "period_end") or _is_key_to_read(table, found):
+        elif found.producer == "period_end":
             wanted[found.name] = "value"
-    pointed = [column for key in plan.children(table.id) for column in key.parent_columns]
-    for name in (*pointed, *([table.order] if table.order else [])):
-        wanted[name] = "value"
     return wanted
+
+
+def _columns_to_join(plan: Plan, table: TablePlan) -> dict[str, Reading]:
+    """The columns that rows are joined on or ordered by."""
+    pointed = [column for key in plan.children(table.id) for column in key.parent_columns]
+    own = [found.name for found in table.columns if found.producer == "reference" or _is_key_to_read(table, found)]
+    return dict.fromkeys((*own, *pointed, *([table.order] if table.order else [])), "value")
 
 
 def _is_key_to_read(table: TablePlan, found: ColumnPlan) -> bool:

@@ -1,0 +1,90 @@
+"""An evaluation as a person reads it in a terminal, and as JSON. Nothing is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from replica.cli.show import grid_of
+from replica.evaluation.constraints import ConstraintScores
+from replica.evaluation.evaluate import EvaluationReport, RelationScores, TableScores
+from replica.evaluation.figures import Figure, mean_of
+from replica.schema.model import quote_name
+
+_LEGEND = (
+    "1 is alike, 0 is not. Beside each score: what two samples of the original of that size score against each other,"
+    " and what its columns drawn one by one and its keys drawn at random would score. –: nothing to score, as in a"
+    " lookup, which is copied.\n"
+)
+
+
+def evaluation_summary(report: EvaluationReport) -> Group:
+    """Scores by table and by what spans tables, and the constraints."""
+    parts: list[RenderableType] = [_tables(report), Text()]
+    if report.relations is not None:
+        parts += [_relations(report.relations), Text()]
+    parts += [Text(f"note: {note}", style="dim") for note in report.notes]
+    return Group(*parts, Text(_LEGEND, style="dim"), *_verdict(report.constraints))
+
+
+def _tables(report: EvaluationReport) -> RenderableType:
+    grid = grid_of("table", ">rows", ">replica's rows", ">shapes", ">pairs", "worst column")
+    for table in report.tables:
+        counts = f"{table.original_rows:,}", f"{table.synthetic_rows:,}"
+        columns = table.columns.mean if table.columns else None
+        pairs = table.pairs.mean if table.pairs else None
+        grid.add_row(Text(table.table), *counts, _figure(columns), _figure(pairs), Text(_worst(table)))
+    grid.add_section()
+    grid.add_row("mean", "", "", _figure(report.shapes), _figure(report.pairs), "")
+    return grid
+
+
+def _worst(table: TableScores) -> str:
+    """The column that lies farthest under its ceiling."""
+    columns = table.columns.columns if table.columns else ()
+    below = {column.name: column.aspects["shape"].below_ceiling for column in columns if "shape" in column.aspects}
+    name = max(below, key=lambda one: below[one], default=None)
+    return f"{quote_name(name)}, {below[name]:.3f} under its ceiling" if name and below[name] > 0 else "–"
+
+
+def _relations(relations: RelationScores) -> RenderableType:
+    grid = grid_of("what spans tables", ">score")
+    for what, figure in _means(relations):
+        grid.add_row(what, _figure(figure))
+    return grid
+
+
+def _means(relations: RelationScores) -> Iterator[tuple[str, Figure | None]]:
+    yield "numbers of children", mean_of(list(relations.fan_outs.values()))
+    yield "numbers of children together", mean_of([found.mean for found in relations.joint_fan_outs])
+    yield "a row and what it points to", mean_of([found.mean for found in relations.one_hop])
+    yield "a row and what that points to", mean_of([found.mean for found in relations.two_hops])
+    yield "two rows of one parent", mean_of([found.mean for found in relations.siblings])
+    yield "two rows that one child points to", mean_of([found.mean for found in relations.coparents])
+
+
+def _figure(figure: Figure | None) -> str:
+    """A score with its ceiling and its floor."""
+    if figure is None:
+        return "–"
+    ends = [f"{end:.3f}" if end is not None else "–" for end in (figure.ceiling, figure.floor)]
+    return f"{figure.value:.3f} ({ends[0]}, {ends[1]})"
+
+
+def _verdict(constraints: ConstraintScores) -> list[Text]:
+    broken = {name: count for name, count in constraints.broken.items() if count}
+    lines = [Text(f"missing in the replica: {name}", style="red") for name in constraints.missing]
+    lines += [Text(f"broken: {name}, {count:,} rows", style="red") for name, count in broken.items()]
+    if not lines:
+        lines = [Text(f"all {len(constraints.broken)} constraints that hold in the source hold in the replica")]
+    return lines
+
+
+def evaluation_json(report: EvaluationReport) -> dict[str, Any]:
+    """The report with its summary, for JSON."""
+    summary = {name: getattr(report, name) for name in ("shapes", "pairs", "fan_out", "valid")}
+    parts = {name: getattr(report, name) for name in ("tables", "relations", "constraints", "notes")}
+    return {"summary": summary, **parts}
