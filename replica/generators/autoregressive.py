@@ -62,6 +62,7 @@ class Autoregressive:
 
     def sample(self, context: Codes, given: Codes, stop: int, rng: np.random.Generator) -> Codes:
         """See :meth:`replica.generators.base.TableGenerator.sample`."""
+        use_one_thread()
         generator = torch_generator(rng)
         known, above = torch.from_numpy(given.astype(np.int64)), torch.from_numpy(context.astype(np.int64))
         return self._net.sample(above, known, stop, generator).numpy()
