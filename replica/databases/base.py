@@ -224,6 +224,9 @@ class Snapshot(Protocol):
             QueryError: the server refuses it.
         """
 
+    def is_analyzed(self, table: Table) -> bool:
+        """Returns True if the server's planner has statistics of a table, or of its partitions."""
+
     def dump(self, target_version: int | None = None) -> Ddl:
         """Returns the schema as SQL, for a target of the given version."""
 

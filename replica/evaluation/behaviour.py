@@ -39,9 +39,7 @@ class BehaviourScores:
     statements: Mapping[int, str] = field(default_factory=dict, repr=False)
 
 
-def score_behaviour(
-    servers: Servers, ground: Ground, own: OwnQueries | None, report: Report = ignore
-) -> BehaviourScores:
+def score_behaviour(servers: Servers, ground: Ground, own: OwnQueries, report: Report = ignore) -> BehaviourScores:
     """Does the replica answer, plan and keep what the original does?
 
     Args:
@@ -57,6 +55,6 @@ def score_behaviour(
         queries=queries,
         plans=score_plans(servers, ground, workload, answered),
         rules=score_rules(servers, ground.plan, report),
-        own=score_own_queries(servers, own, report) if own else (),
+        own=score_own_queries(servers, own, report),
         statements={i: as_sql(query, ground) for i, query in enumerate(workload, start=1)},
     )

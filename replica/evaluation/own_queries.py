@@ -33,11 +33,11 @@ class OwnQueries:
     """Queries of a file.
 
     Attributes:
-        path: the file.
+        path: the file; empty without one.
         statements: the SQL of each query, in their order.
     """
 
-    path: Path
+    path: str
     statements: tuple[str, ...] = field(repr=False)
 
 
@@ -60,14 +60,14 @@ class OwnScore:
     left_out: str = ""
 
 
-def read_queries(path: Path | None) -> OwnQueries | None:
-    """Reads queries, one after the other with semicolons between them; None without a file.
+def read_queries(path: Path | None) -> OwnQueries:
+    """Reads queries, one after the other with semicolons between them; none without a file.
 
     Raises:
         SettingsError: the file cannot be read, or holds something else than queries.
     """
     if path is None:
-        return None
+        return OwnQueries("", ())
     try:
         text = path.read_text(encoding="utf8")
     except (OSError, UnicodeDecodeError) as error:
@@ -76,7 +76,7 @@ def read_queries(path: Path | None) -> OwnQueries | None:
     statements = tuple(_statements(text, path))
     if not statements:
         raise SettingsError(f"{path} holds no query: write SELECT statements with semicolons between them")
-    return OwnQueries(path, statements)
+    return OwnQueries(str(path), statements)
 
 
 def _statements(text: str, path: Path) -> Iterator[str]:

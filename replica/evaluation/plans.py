@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from replica.databases.base import PlanStep
+from replica.databases.base import PlanStep, Snapshot
 from replica.evaluation.figures import CONFIDENCE, Figure
-from replica.evaluation.ground import Ground
+from replica.evaluation.ground import Ground, Side
 from replica.evaluation.servers import NoAnswer, Servers
 from replica.evaluation.workload.drawing import with_other_constants
 from replica.evaluation.workload.query import Query
@@ -74,7 +74,9 @@ class PlanScores:
         estimates: rows that the replica's planner expects in relation to the original's, its size allowed for.
         original_errors: how far off the original's own estimates are; None where no query was answered.
         synthetic_errors: the same of the replica, which is good where it errs as much as the original.
-        different: queries that are planned otherwise, in words, by their number.
+        different: numbers of the queries that are planned otherwise.
+        original_guesses: tables of the original with rows of which its planner has no statistics.
+        synthetic_guesses: the same of the replica.
     """
 
     queries: int
@@ -83,7 +85,9 @@ class PlanScores:
     estimates: Ratio
     original_errors: QErrors | None
     synthetic_errors: QErrors | None
-    different: Mapping[int, str]
+    different: tuple[int, ...]
+    original_guesses: tuple[str, ...]
+    synthetic_guesses: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ def score_plans(
     sizes = np.array([_size(ground, workload[one.number - 1]) for one in planned])
     answered = np.array([one.number in rows for one in planned])
     found = np.array([rows[one.number] for one in planned if one.number in rows]).reshape(-1, 2)
+    asked = sorted({name for one in planned for name in workload[one.number - 1].tables})
     stays = [one.stays for one in planned if one.stays is not None]
     return PlanScores(
         queries=len(planned),
@@ -129,7 +134,9 @@ def score_plans(
         estimates=ratio_of(expected[:, 0], expected[:, 1] * sizes),
         original_errors=q_errors(expected[answered, 0], found[:, 0]),
         synthetic_errors=q_errors(expected[answered, 1], found[:, 1]),
-        different={one.number: workload[one.number - 1].describe() for one in planned if not one.is_same},
+        different=tuple(one.number for one in planned if not one.is_same),
+        original_guesses=tuple(_guessed(servers.original, ground, ground.original, asked)),
+        synthetic_guesses=tuple(_guessed(servers.synthetic, ground, ground.synthetic, asked)),
     )
 
 
@@ -176,6 +183,13 @@ def _plan_all(servers: Servers, ground: Ground, workload: Sequence[Query]) -> It
 def _size(ground: Ground, query: Query) -> float:
     """By what rows of the replica are multiplied to be as many as the original's."""
     return ground.original[query.table].total / max(1, ground.synthetic[query.table].total)
+
+
+def _guessed(snapshot: Snapshot, ground: Ground, side: Side, tables: Sequence[str]) -> Iterator[str]:
+    """Tables that have rows and no statistics."""
+    for name in tables:
+        if side[name].total and not snapshot.is_analyzed(ground.plan.by_id[name].table):
+            yield name
 
 
 def _share(same: Sequence[bool]) -> Figure:

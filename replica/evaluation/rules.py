@@ -78,7 +78,7 @@ def _count_all(servers: Servers, plan: Plan, report: Report) -> Iterator[RuleSco
     rules = plan.schema_map.tables
     wanted = [(table.table, rule) for table in plan.tables for rule in rules[table.id].rules if rule.keep]
     for i, (table, rule) in enumerate(wanted):
-        report(Progress("ask", "rules", i, len(wanted), "rules"))
+        report(Progress("count", table.id, i, len(wanted), "rules"))
         kind = RULES[rule.form]
         text = kind.describe(rule, table)
         found = servers.answers(kind.breaks(rule, table, plan.schema), TIMEOUT_S, limit=1)

@@ -85,6 +85,10 @@ class ImaginedSnapshot:
         """See :meth:`replica.databases.base.Snapshot.explain`."""
         return self.real.explain(query)
 
+    def is_analyzed(self, table: Table) -> bool:
+        """See :meth:`replica.databases.base.Snapshot.is_analyzed`."""
+        return self.real.is_analyzed(table)
+
     def dump(self, target_version: int | None = None) -> Ddl:
         """See :meth:`replica.databases.base.Snapshot.dump`."""
         return self.real.dump(target_version)

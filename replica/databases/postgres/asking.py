@@ -12,6 +12,7 @@ import pyarrow as pa
 from replica.databases.base import PlanStep
 from replica.databases.postgres.connection import reported, scrub
 from replica.errors import QueryError
+from replica.schema.model import Table
 
 _SETTINGS = (
     "SET LOCAL search_path TO DEFAULT; SET LOCAL row_security = off; SET LOCAL jit = off;"
@@ -24,6 +25,15 @@ _NUMBERS = frozenset({20, 21, 23, 26, 700, 701, 1700})
 _TOO_LONG = "57014"
 # The session is lost with errors of these classes, but for a statement that was stopped.
 _OF_THE_SESSION = ("08", "57")
+
+# What a user may read of them; of a partitioned table they are those of its partitions.
+_STATISTICS_SQL = """
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c
+                 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+                 JOIN pg_catalog.pg_stats AS s ON s.schemaname = n.nspname AND s.tablename = c.relname
+                WHERE c.oid = %(name)s::regclass
+                   OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(%(name)s::regclass)))
+"""
 
 
 def ask(connection: psycopg.Connection[Any], query: str, timeout_s: float, limit: int) -> pa.Table | None:
@@ -47,6 +57,13 @@ def explain(connection: psycopg.Connection[Any], query: str) -> PlanStep:
         row = connection.execute(statement.encode(), prepare=True).fetchone()
         root: Mapping[str, Any] = row[0][0]["Plan"] if row else {}
         return _step(root, _index_keys(connection, root))
+
+
+def is_analyzed(connection: psycopg.Connection[Any], table: Table) -> bool:
+    """See :meth:`replica.databases.base.Snapshot.is_analyzed`."""
+    with reported(f"looking for statistics of {table.id}"):
+        row = connection.execute(_STATISTICS_SQL, {"name": table.id}).fetchone()
+    return bool(row and row[0])
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from replica.databases.base import Ddl, FamilySample, Inclusion, PlanStep, Reading, Repeats
-from replica.databases.postgres.asking import ask, explain
+from replica.databases.postgres.asking import ask, explain, is_analyzed
 from replica.databases.postgres.connection import address, connect, reported
 from replica.databases.postgres.ddl import choose_tool, dump_section
 from replica.databases.postgres.evaluating import evaluate
@@ -141,6 +141,10 @@ class PostgresSnapshot:
     def explain(self, query: str) -> PlanStep:
         """See :meth:`replica.databases.base.Snapshot.explain`."""
         return explain(self._holder, query)
+
+    def is_analyzed(self, table: Table) -> bool:
+        """See :meth:`replica.databases.base.Snapshot.is_analyzed`."""
+        return is_analyzed(self._holder, table)
 
     def dump(self, target_version: int | None = None) -> Ddl:
         """See :meth:`replica.databases.base.Snapshot.dump`."""
