@@ -85,9 +85,10 @@ def _reason(error: psycopg.Error, statement: str) -> str:
     said = scrub(error.diag.message_primary or "", None)
     if not error.diag.statement_position:
         return said
-    # The query begins on the statement's second line.
+    # The query begins on the statement's second line; what follows it is where it ends too soon.
     line = statement.count("\n", 0, int(error.diag.statement_position) - 1)
-    return f"line {line}: {said}"
+    last = statement.count("\n") - 1
+    return f"line {min(line, last)}: {said}"
 
 
 def _table(cursor: psycopg.Cursor[Any]) -> pa.Table:
