@@ -19,7 +19,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-_DAY_US = 86_400_000_000
+_DAY_US, _ENDLESS = 86_400_000_000, 100_000_000
 ROWS, KNOWN, SUM = 0, 1, 2
 """What is tallied of each cell: its rows, those with a value to add up, and the sum."""
 
@@ -142,11 +142,13 @@ def part_of(group: Group, values: Values, table: Table) -> Floats:
     if group.part == "value":
         return values.astype(np.float64)
     found = np.full(len(values), np.nan)
-    known = ~np.isnan(values)
     is_date = table.by_name[group.place.name].type.family == "date"
-    days = np.floor(values[known] / (1 if is_date else _DAY_US)).astype(np.int64).astype("datetime64[D]")
+    days = np.floor(values / (1 if is_date else _DAY_US))
+    # Infinity has no month, and a year of its own.
+    known = np.abs(days) < _ENDLESS if group.part == "month" else ~np.isnan(days)
+    dates = days[known].astype(np.int64).astype("datetime64[D]")
     if group.part == "year":
-        found[known] = days.astype("datetime64[Y]").astype(np.int64) + 1970
+        found[known] = dates.astype("datetime64[Y]").astype(np.int64) + 1970
     else:
-        found[known] = days.astype("datetime64[M]").astype(np.int64) % 12 + 1
+        found[known] = dates.astype("datetime64[M]").astype(np.int64) % 12 + 1
     return found

@@ -90,9 +90,9 @@ class Query:
         """Returns the query in words, without a constant."""
         measure = "count" if self.of is None else f"{self.measure}({self._name(self.of)})"
         parts = [f"{measure} of {self.table}"]
-        # A step that no column is named after still leaves rows out.
-        named = {place.table for place in self._places()}
-        parts += [f"that has {self._path(i)}" for i in range(1, len(self.tables)) if not self._leads_on(i, named)]
+        # A step that no column is behind still leaves rows out.
+        said = {place.table for place in self._places()} | {join.start for join in self.joins}
+        parts += [f"that has {self._path(i)}" for i in range(1, len(self.tables)) if i not in said]
         if self.conditions:
             parts.append("where " + " and ".join(map(self._condition, self.conditions)))
         if self.groups:
@@ -102,11 +102,6 @@ class Query:
     def _places(self) -> list[Place]:
         places = [*(condition.place for condition in self.conditions), *(group.place for group in self.groups)]
         return [*places, *([self.of] if self.of else [])]
-
-    def _leads_on(self, table: int, named: set[int]) -> bool:
-        """True where the path to a table is part of what is said of its columns, or of those behind it."""
-        behind = (i + 1 for i, join in enumerate(self.joins) if join.start == table)
-        return table in named or any(self._leads_on(other, named) for other in behind)
 
     def _path(self, table: int) -> str:
         """The references that lead to a table, by their columns."""
