@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from replica.evaluation.figures import Figure, Scored
 from replica.evaluation.ground import Ground
-from replica.evaluation.halves import deal, score_halves
+from replica.evaluation.halves import GROUPS, deal, score_halves
 from replica.evaluation.servers import NoAnswer, Servers
 from replica.evaluation.workload.answering import KNOWN, ROWS, SUM, Reached, tally
 from replica.evaluation.workload.query import Query
@@ -235,6 +235,9 @@ def _on_halves(ground: Ground, workload: Sequence[Query]) -> Scored:
         table: deal([side[table].unit for side in ground.sides], ground.rng("queries", table))
         for table in dict.fromkeys(query.table for query in workload)
     }
+    if not workload:
+        nothing = np.zeros((0, 0))
+        return Scored((), nothing, nothing, nothing, GROUPS)
     tallies = [tally(query, ground, dealt[query.table]) for query in workload]
     leasts = [_Least.of(query, ground) for query in workload]
     bounds = np.cumsum([one[0].shape[1] for one in tallies])[:-1]
