@@ -24,6 +24,8 @@ ROWS = """
     CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM (0) TO (100);
     INSERT INTO part SELECT n FROM generate_series(1, 50) n;
     ANALYZE city; ANALYZE part_1;
+    CREATE FUNCTION tells() RETURNS int LANGUAGE plpgsql AS
+        $$ BEGIN RAISE 'Secret is %', (SELECT name FROM city WHERE id = 1); END $$;
 """
 
 
@@ -86,6 +88,7 @@ REFUSED = {
     'SELECT 1,\n\n  "Secret" FROM city': "line 3: column … does not exist",
     "SELECT 'Secret'::int": "line 1: invalid input syntax for type integer: …",
     "SELECT id / (id - id) FROM city": "division by zero",
+    "SELECT tells()": "a function raises an error of its own",
     "SELECT setval('s', 1) FROM (SELECT 1) AS x": "relation … does not exist",
 }
 

@@ -25,6 +25,8 @@ _NUMBERS = frozenset({20, 21, 23, 26, 700, 701, 1700})
 _TOO_LONG = "57014"
 # The session is lost with errors of these classes, but for a statement that was stopped.
 _OF_THE_SESSION = ("08", "57")
+# What a function says is up to whoever wrote it, and may hold anything.
+_OF_A_FUNCTION = "P0"
 
 # What a user may read of them; of a partitioned table they are those of its partitions.
 _STATISTICS_SQL = """
@@ -82,6 +84,8 @@ def _aside(connection: psycopg.Connection[Any], statement: str) -> Iterator[None
 
 def _reason(error: psycopg.Error, statement: str) -> str:
     """What the server says and where, without what it quotes: that may be a value that stands where a name should."""
+    if (error.sqlstate or "").startswith(_OF_A_FUNCTION):
+        return "a function raises an error of its own"
     said = scrub(error.diag.message_primary or "", None)
     if not error.diag.statement_position:
         return said
