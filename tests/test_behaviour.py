@@ -24,10 +24,11 @@ from replica.errors import EvaluateError, SettingsError
 from replica.evaluation.behaviour import BehaviourScores, score_behaviour
 from replica.evaluation.own_queries import OwnQueries, check_queries, compare_answers, read_queries, score_own_queries
 from replica.evaluation.plans import q_errors, ratio_of, rows_expected, score_plans, shape_of
-from replica.evaluation.queries import relative_error, score_queries
+from replica.evaluation.queries import score_queries
 from replica.evaluation.rules import score_rules
 from replica.evaluation.servers import NoAnswer, Servers, asking
 from replica.evaluation.workload.drawing import draw_workload
+from replica.evaluation.workload.errors import relative_error
 from replica.evaluation.workload.query import Condition, Group, Place, Query
 from replica.evaluation.workload.sql import as_sql
 from replica.schema.rules import ChildSum

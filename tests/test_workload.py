@@ -15,7 +15,7 @@ from evaluating import Pair, pair
 from postgres_tools import run
 
 from replica.evaluation.ground import Ground
-from replica.evaluation.workload.answering import KNOWN, ROWS, SUM, Reached, tally
+from replica.evaluation.workload.answering import KNOWN, ROWS, Reached, measured, tally
 from replica.evaluation.workload.drawing import FEWEST, draw_workload, with_other_constants
 from replica.evaluation.workload.query import Comparison, Condition, Group, Join, Measure, Part, Place, Query
 from replica.evaluation.workload.sql import as_sql
@@ -204,14 +204,9 @@ def whole(query: Query, ground: Ground) -> tuple[np.ndarray, ...]:
 def answer(query: Query, cells: np.ndarray) -> list[tuple[float, float]]:
     """Rows and measure of every group that has rows; without groups of all of them."""
     there = cells[1:][cells[1:, ROWS] > 0] if query.groups else cells[1:]
-    nothing = np.full(len(there), np.nan)
-    known = there[:, KNOWN]
-    measures = {
-        "count": there[:, ROWS],
-        "sum": np.where(known > 0, there[:, SUM], nothing),
-        "avg": np.divide(there[:, SUM], known, out=nothing, where=known > 0),
-    }
-    return sorted(zip(there[:, ROWS].tolist(), measures[query.measure].tolist(), strict=True), key=str)
+    # A server says that the sum of nothing is null.
+    found = np.where((there[:, KNOWN] > 0) | (query.measure == "count"), measured(query.measure, there), np.nan)
+    return sorted(zip(there[:, ROWS].tolist(), found.tolist(), strict=True), key=str)
 
 
 def asked(query: Query, given: pa.Table) -> list[tuple[float, float]]:

@@ -61,9 +61,9 @@ def _worst(scores: QueryScores) -> Iterator[Text]:
 
 
 def _own(scores: Iterable[OwnScore]) -> RenderableType:
-    grid = grid_of("own query", ">relative error", "plan", "")
+    grid = grid_of("own query", ">relative error (no ceiling, no floor)", "plan", "")
     for query in scores:
-        says = query.left_out or (f"{query.compared} compared")
+        says = query.left_out or f"{query.compared} compared"
         grid.add_row(str(query.number), _share(query.error), "same" if query.same_plan else "another", Text(says))
     return grid
 

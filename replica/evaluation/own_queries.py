@@ -11,21 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import sqlglot
 from sqlglot.errors import SqlglotError
 
 from replica.errors import EvaluateError, SettingsError
 from replica.evaluation.plans import shape_of
-from replica.evaluation.queries import relative_error
 from replica.evaluation.servers import NoAnswer, Servers
+from replica.evaluation.workload.errors import LEAST_SIZE, relative_error, usual_size
 from replica.progress import Progress, Report, ignore
 
 TIMEOUT_S = 60.0
 _MOST_ROWS = 100_000
 _BEGINNINGS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "("})
-_LEAST_SIZE = 0.1
 
 
 @dataclass(frozen=True)
@@ -115,8 +113,8 @@ def score_own_queries(servers: Servers, own: OwnQueries, report: Report = ignore
     Columns that are no numbers say which rows belong together; where they leave several rows alike, columns of numbers
     join them from the left until none are, as an id in ``SELECT id, count(*)``. The other numbers are compared row by
     row, a row that one side lacks being wrong altogether. Where there are none, or rows are alike in everything, only
-    their number is compared. Relative errors are as in :mod:`replica.evaluation.queries`; *least* is a tenth of the
-    usual size of the column.
+    their number is compared. For relative errors see :mod:`replica.evaluation.workload.errors`; *least* is a tenth of
+    the usual size of the column.
     """
     return tuple(_score_all(servers, own, report))
 
@@ -144,7 +142,8 @@ def compare_answers(original: pa.Table, synthetic: pa.Table) -> tuple[str, float
     lacking = np.full(len(numbers), np.nan)
     keys = list(one | other)
     a, b = (np.array([cells.get(key, lacking) for key in keys]).reshape(-1, len(numbers)) for cells in (one, other))
-    return "numbers", float(np.mean([relative_error(*pair, _usual(pair[0])) for pair in zip(a.T, b.T, strict=True)]))
+    columns = zip(a.T, b.T, strict=True)
+    return "numbers", float(np.mean([relative_error(*pair, LEAST_SIZE * usual_size(pair[0])) for pair in columns]))
 
 
 def _roles(*answers: pa.Table) -> tuple[list[int] | None, list[int]]:
@@ -167,8 +166,3 @@ def _keys(answer: pa.Table, names: Sequence[int]) -> list[tuple[object, ...]]:
 def _by_name(answer: pa.Table, names: Sequence[int], numbers: Sequence[int]) -> dict[tuple[object, ...], list[float]]:
     columns = [[np.nan if value is None else value for value in answer.column(i).to_pylist()] for i in numbers]
     return dict(zip(_keys(answer, names), map(list, zip(*columns, strict=True)), strict=True))
-
-
-def _usual(numbers: npt.NDArray[np.float64]) -> float:
-    known = np.abs(numbers[np.isfinite(numbers)])
-    return _LEAST_SIZE * float(known.mean()) if len(known) else 0.0

@@ -1,10 +1,6 @@
 """Queries: does the replica answer what an application asks as the original does?
 
-How wrong an answer is, is its *relative error*: |replica - original| / max(|original|, least), 1 at most. *Least* keeps
-what is near zero from counting for much: of a count, one row in a thousand of the table that is asked about, ten rows
-at least; of a sum, what so many rows add up to; of an average, a tenth of the column's usual size. A query with groups
-has the mean over the groups that either side has; a group that one side lacks counts as zero, and its average as wrong
-altogether. Counts and sums of a replica of another size are brought to the original's.
+Relative errors are defined in :mod:`replica.evaluation.workload.errors`.
 """
 
 from __future__ import annotations
@@ -21,7 +17,8 @@ from replica.evaluation.figures import Figure, Scored
 from replica.evaluation.ground import Ground
 from replica.evaluation.halves import GROUPS, deal, score_halves
 from replica.evaluation.servers import NoAnswer, Servers
-from replica.evaluation.workload.answering import KNOWN, ROWS, SUM, Reached, tally
+from replica.evaluation.workload.answering import ROWS, measured, tally
+from replica.evaluation.workload.errors import Yardstick
 from replica.evaluation.workload.query import Query
 from replica.evaluation.workload.sql import as_sql
 from replica.progress import Progress, Report, ignore
@@ -32,8 +29,6 @@ Floats = npt.NDArray[np.float64]
 TIMEOUT_S = 5.0
 _MOST_SECONDS = 60.0
 _MOST_GROUPS = 100_000
-
-_LEAST_SHARE, _LEAST_ROWS, _LEAST_SIZE = 0.001, 10.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -121,55 +116,6 @@ def score_queries(servers: Servers, ground: Ground, workload: Sequence[Query], r
     )
 
 
-def relative_error(original: Floats, other: Floats, least: float) -> float:
-    """How far are some numbers from the original's? See above; the mean over all of them.
-
-    Args:
-        original: the numbers; what is not finite counts as lacking.
-        other: those of another sample.
-        least: what they are put in relation to at least.
-
-    >>> relative_error(np.array([100.0, 1.0]), np.array([90.0, 3.0]), least=10.0)
-    0.15
-    """
-    if not len(original):
-        return 0.0
-    original, other = (np.where(np.isfinite(numbers), numbers, np.nan) for numbers in (original, other))
-    distance, size = np.abs(other - original), np.maximum(np.abs(original), least)
-    found = np.minimum(1.0, np.divide(distance, size, out=(distance > 0).astype(np.float64), where=size > 0))
-    lacking = np.isnan(original).astype(int) + np.isnan(other)
-    return float(np.where(lacking, lacking == 1, found).mean())
-
-
-@dataclass(frozen=True)
-class _Least:
-    """What answers to a query are put in relation to at least.
-
-    Attributes:
-        query: the query.
-        share: of a count, as a share of the rows of the first table.
-        size: usual size of what is added up; 1 where rows are counted.
-    """
-
-    query: Query
-    share: float
-    size: float
-
-    @classmethod
-    def of(cls, query: Query, ground: Ground) -> _Least:
-        rows = ground.original[query.table]
-        size = 1.0
-        if query.of is not None:
-            values = np.abs(Reached(query, ground.original).values(query.of).astype(np.float64))
-            known = values[np.isfinite(values)]
-            size = float(known.mean()) if len(known) else 0.0
-        return cls(query, max(_LEAST_SHARE, _LEAST_ROWS / max(1, rows.total)), size)
-
-    def among(self, rows: float) -> float:
-        """Returns it for a sample of so many rows."""
-        return self.size * (_LEAST_SIZE if self.query.measure == "avg" else self.share * rows)
-
-
 # As the servers answer
 
 
@@ -192,33 +138,28 @@ def _ask_all(
     for i, query in enumerate(workload):
         report(Progress("ask", "queries", i, len(workload), "queries"))
         if time.monotonic() > end:
-            yield NoAnswer(f"not asked, since {_MOST_SECONDS:g} s had passed")
+            yield NoAnswer(f"{_MOST_SECONDS:g} s had passed before")
             continue
         found = servers.answers(as_sql(query, ground), TIMEOUT_S, _MOST_GROUPS)
         yield found if isinstance(found, NoAnswer) else _compared(query, ground, *found)
 
 
 def _compared(query: Query, ground: Ground, original: pa.Table, synthetic: pa.Table) -> _Answered:
-    one, other = _cells(query, original), _cells(query, synthetic)
-    total, copies = ground.original[query.table].total, ground.synthetic[query.table].total
+    yardstick = Yardstick.of(query, ground)
+    one, other = (_cells(answer, len(query.groups), yardstick.nothing) for answer in (original, synthetic))
     keys = list(one | other)
-    lacking = (0.0, np.nan if query.measure == "avg" else 0.0)
-    a, b = (np.array([cells.get(key, lacking)[1] for key in keys]) for cells in (one, other))
-    if query.measure != "avg":
-        b = b * (total / max(1, copies))
-    error = relative_error(a, b, _Least.of(query, ground).among(total))
-    return _Answered(error, (_rows(one), _rows(other)))
+    a, b = (np.array([cells.get(key, (0.0, yardstick.nothing))[1] for key in keys]) for cells in (one, other))
+    totals = ground.original[query.table].total, ground.synthetic[query.table].total
+    return _Answered(yardstick.error(a, b, totals), (_rows(one), _rows(other)))
 
 
-def _cells(query: Query, answer: pa.Table) -> Cells:
-    """What an answer says by group; the sum of nothing is nothing."""
-    n = len(query.groups)
+def _cells(answer: pa.Table, groups: int, nothing: float) -> Cells:
+    """What an answer says by group; null where there was nothing to add up."""
     columns = [answer.column(i).to_pylist() for i in range(answer.num_columns)]
-    nothing = np.nan if query.measure == "avg" else 0.0
-    keys = zip(*columns[:n], strict=True) if n else [()] * answer.num_rows
+    keys = zip(*columns[:groups], strict=True) if groups else [()] * answer.num_rows
     return {
         tuple(key): (rows, nothing if measure is None else measure)
-        for key, rows, measure in zip(keys, columns[n], columns[-1], strict=True)
+        for key, rows, measure in zip(keys, columns[groups], columns[-1], strict=True)
     }
 
 
@@ -231,19 +172,19 @@ def _rows(cells: Cells) -> float:
 
 def _on_halves(ground: Ground, workload: Sequence[Query]) -> Scored:
     """How far answers on halves agree, by query."""
+    if not workload:
+        nothing = np.zeros((0, 0))
+        return Scored((), nothing, nothing, nothing, GROUPS)
     dealt = {
         table: deal([side[table].unit for side in ground.sides], ground.rng("queries", table))
         for table in dict.fromkeys(query.table for query in workload)
     }
-    if not workload:
-        nothing = np.zeros((0, 0))
-        return Scored((), nothing, nothing, nothing, GROUPS)
     tallies = [tally(query, ground, dealt[query.table]) for query in workload]
-    leasts = [_Least.of(query, ground) for query in workload]
+    yardsticks = [Yardstick.of(query, ground) for query in workload]
     bounds = np.cumsum([one[0].shape[1] for one in tallies])[:-1]
 
     def score(original: Floats, sample: Floats) -> Floats:
-        parts = zip(leasts, np.split(original, bounds), np.split(sample, bounds), strict=True)
+        parts = zip(yardsticks, np.split(original, bounds), np.split(sample, bounds), strict=True)
         return np.array([1.0 - _error(*part) for part in parts])
 
     names = [str(i + 1) for i in range(len(workload))]
@@ -251,23 +192,11 @@ def _on_halves(ground: Ground, workload: Sequence[Query]) -> Scored:
     return score_halves(names, counts, score, ground.rng("queries", "halves"))
 
 
-def _error(least: _Least, original: Floats, sample: Floats) -> float:
+def _error(yardstick: Yardstick, original: Floats, sample: Floats) -> float:
     """The relative error of one sample's cells against another's; see :func:`tally` for what they hold."""
-    rows, others = original[0, ROWS], sample[0, ROWS]
     there = original[1:, ROWS] + sample[1:, ROWS] > 0
-    a, b = (_measured(least.query, cells[1:][there]) for cells in (original, sample))
-    if least.query.measure != "avg":
-        b = b * (rows / max(1.0, others))
-    return relative_error(a, b, least.among(rows))
-
-
-def _measured(query: Query, cells: Floats) -> Floats:
-    if query.measure == "count":
-        return cells[:, ROWS]
-    if query.measure == "sum":
-        return cells[:, SUM]
-    known = cells[:, KNOWN]
-    return np.asarray(np.divide(cells[:, SUM], known, out=np.full(len(cells), np.nan), where=known > 0))
+    a, b = (measured(yardstick.query.measure, cells[1:][there]) for cells in (original, sample))
+    return yardstick.error(a, b, (original[0, ROWS], sample[0, ROWS]))
 
 
 def _median(agreements: Floats) -> Floats:

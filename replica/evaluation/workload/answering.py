@@ -12,7 +12,7 @@ import numpy.typing as npt
 from replica.evaluation.ground import Ground, Side, Values
 from replica.evaluation.halves import GROUPS
 from replica.evaluation.views import take
-from replica.evaluation.workload.query import Condition, Group, Place, Query
+from replica.evaluation.workload.query import Condition, Group, Measure, Place, Query
 from replica.schema.model import Table
 
 Ints = npt.NDArray[np.int64]
@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 _DAY_US, _ENDLESS = 86_400_000_000, 100_000_000
+
 ROWS, KNOWN, SUM = 0, 1, 2
 """What is tallied of each cell: its rows, those with a value to add up, and the sum."""
 
@@ -105,6 +106,16 @@ def tally(query: Query, ground: Ground, dealt: Sequence[Ints]) -> tuple[Floats, 
     rows = [np.flatnonzero(side.kept & (group >= 0)) for side, group in zip(sides, dealt, strict=True)]
     cells, size = _cells(ground, sides, rows)
     return tuple(_tallied(*one, size=size) for one in zip(sides, rows, cells, dealt, strict=True))
+
+
+def measured(measure: Measure, cells: Floats) -> Floats:
+    """Returns what cells answer, not a number for the average of nothing: shape (cells,)."""
+    if measure == "count":
+        return cells[:, ROWS]
+    if measure == "sum":
+        return cells[:, SUM]
+    nothing = np.full(len(cells), np.nan)
+    return np.asarray(np.divide(cells[:, SUM], cells[:, KNOWN], out=nothing, where=cells[:, KNOWN] > 0))
 
 
 def _tallied(side: Reached, rows: Ints, cells: Ints, dealt: Ints, size: int) -> Floats:
