@@ -7,6 +7,7 @@
     │   ├── UnreachableError     no server at that address
     │   ├── AuthenticationError  the server refused the user or the password
     │   ├── PrivilegeError       the user may not read or write something that is needed
+    │   ├── QueryError           the server refused a query
     │   ├── ConnectionLostError  the connection broke in the middle of a step
     │   └── DiskFullError        the server has no room left
     ├── SchemaError              the source's schema cannot be used
@@ -78,6 +79,10 @@ class DatabaseError(ReplicaError):
     """A database server refused a step, for a reason that has no class of its own."""
 
     exit_code = 10
+
+
+class QueryError(DatabaseError):
+    """A database server refused a query; the message holds nothing that the server quotes."""
 
 
 class UnreachableError(DatabaseError):

@@ -14,6 +14,7 @@ from replica.errors import SameDatabaseError
 from replica.evaluation.constraints import ConstraintScores
 from replica.evaluation.evaluate import EvaluationReport, check_constraints
 from replica.evaluation.evaluate import evaluate as compare
+from replica.evaluation.own_queries import read_queries
 from replica.fit import fit
 from replica.fitted import FittedReplica
 from replica.imagining.rows import with_sizes
@@ -177,11 +178,14 @@ def evaluate(source: Url, target: Url, report: Report = ignore, settings: Settin
     without one those of a draft.
 
     Raises:
-        EvaluateError: the target does not have the source's tables and columns.
+        SettingsError: the file with the user's queries holds something else.
+        EvaluateError: the target does not have the source's tables and columns, or a query of the user's is wrong.
     """
     settings = settings or Settings()
+    read_queries(settings.queries)  # What holds no queries is refused before any database is looked at.
     with _source(source, settings) as found:
-        decided = _plan(found, settings, report).plan
+        # Rules count whether or not a replica was made to keep them.
+        decided = _plan(found, replace(settings, rules=True), report).plan
     return compare(open_database(source), open_database(target), decided, settings, report)
 
 

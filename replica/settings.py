@@ -35,6 +35,7 @@ class Settings:
         map_path: the schema map; None to draft one in memory.
         replace: replace a target that is not empty.
         rules: keep the rules that the schema map holds, and look for rules where there is no map.
+        queries: a file with queries of the user's own, whose answers an evaluation compares; None for none.
     """
 
     seed: int = 0
@@ -53,6 +54,7 @@ class Settings:
     map_path: Path | None = None
     replace: bool = False
     rules: bool = True
+    queries: Path | None = None
 
     def __post_init__(self) -> None:
         """Checks single values; whether they fit a schema is for the plan to say.

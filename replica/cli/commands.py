@@ -221,9 +221,9 @@ def run(source: Source, target: Target, settings: Settings, as_json: AsJson = Fa
 
 
 @app.command()
-@with_settings("map_path")
+@with_settings("map_path", "queries")
 def evaluate(source: Original, target: Copy, settings: Settings, as_json: AsJson = False) -> None:
-    """Say how alike a replica and its source are, and count broken constraints.
+    """Say how alike a replica and its source are and behave, and count broken constraints.
 
     References that the schema does not declare count too: those of the map, or without one those that a draft adopts.
     Scores lie between 0 and 1, where 1 is alike. Leaves with exit code 44 where a constraint that holds in the source

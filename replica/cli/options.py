@@ -130,6 +130,11 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
             help="Keep rules that rows follow although the schema does not declare them.",
         ),
     ),
+    "queries": (
+        Path | None,
+        None,
+        _option("queries", metavar="FILE", help="SELECT statements of your own whose answers are compared too."),
+    ),
     "replace": (
         bool,
         False,

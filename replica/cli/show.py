@@ -14,6 +14,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from replica.databases.base import Finding
+from replica.evaluation.figures import Figure
 from replica.inference import Draft
 from replica.inference.personal import STRONG, guess_personal
 from replica.load import LoadReport
@@ -215,3 +216,11 @@ def grid_of(*headings: str) -> Grid:
         numbers = heading.startswith(">")
         grid.add_column(escape(heading.lstrip(">")), justify="right" if numbers else "left", overflow="fold")
     return grid
+
+
+def figure_text(figure: Figure | None) -> str:
+    """Returns a score with its ceiling and its floor."""
+    if figure is None:
+        return "–"
+    ends = [f"{end:.3f}" if end is not None else "–" for end in (figure.ceiling, figure.floor)]
+    return f"{figure.value:.3f} ({ends[0]}, {ends[1]})"

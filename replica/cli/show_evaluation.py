@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from replica.cli.show import grid_of
+from replica.cli.show import figure_text, grid_of
+from replica.cli.show_behaviour import behaviour_json, behaviour_summary
 from replica.evaluation.constraints import ConstraintScores
 from replica.evaluation.evaluate import EvaluationReport, RelationScores, TableScores
 from replica.evaluation.figures import Figure, mean_of
@@ -26,6 +27,7 @@ def evaluation_summary(report: EvaluationReport) -> Group:
     parts: list[RenderableType] = [_tables(report), Text()]
     if report.relations is not None:
         parts += [_relations(report.relations), Text()]
+    parts += behaviour_summary(report.behaviour)
     parts += [Text(f"note: {note}", style="dim") for note in report.notes]
     return Group(*parts, Text(_LEGEND, style="dim"), *_verdict(report.constraints))
 
@@ -36,9 +38,9 @@ def _tables(report: EvaluationReport) -> RenderableType:
         counts = f"{table.original_rows:,}", f"{table.synthetic_rows:,}"
         columns = table.columns.mean if table.columns else None
         pairs = table.pairs.mean if table.pairs else None
-        grid.add_row(Text(table.table), *counts, _figure(columns), _figure(pairs), Text(_worst(table)))
+        grid.add_row(Text(table.table), *counts, figure_text(columns), figure_text(pairs), Text(_worst(table)))
     grid.add_section()
-    grid.add_row("mean", "", "", _figure(report.shapes), _figure(report.pairs), "")
+    grid.add_row("mean", "", "", figure_text(report.shapes), figure_text(report.pairs), "")
     return grid
 
 
@@ -53,7 +55,7 @@ def _worst(table: TableScores) -> str:
 def _relations(relations: RelationScores) -> RenderableType:
     grid = grid_of("what spans tables", ">score")
     for what, figure in _means(relations):
-        grid.add_row(what, _figure(figure))
+        grid.add_row(what, figure_text(figure))
     return grid
 
 
@@ -66,14 +68,6 @@ def _means(relations: RelationScores) -> Iterator[tuple[str, Figure | None]]:
     yield "two rows that one child points to", mean_of([found.mean for found in relations.coparents])
 
 
-def _figure(figure: Figure | None) -> str:
-    """A score with its ceiling and its floor."""
-    if figure is None:
-        return "–"
-    ends = [f"{end:.3f}" if end is not None else "–" for end in (figure.ceiling, figure.floor)]
-    return f"{figure.value:.3f} ({ends[0]}, {ends[1]})"
-
-
 def _verdict(constraints: ConstraintScores) -> list[Text]:
     broken = {name: count for name, count in constraints.broken.items() if count}
     lines = [Text(f"missing in the replica: {name}", style="red") for name in constraints.missing]
@@ -84,7 +78,7 @@ def _verdict(constraints: ConstraintScores) -> list[Text]:
 
 
 def evaluation_json(report: EvaluationReport) -> dict[str, Any]:
-    """The report with its summary, for JSON."""
+    """The report with its summary, for JSON; without the SQL of queries, whose constants are the source's."""
     summary = {name: getattr(report, name) for name in ("shapes", "pairs", "fan_out", "valid")}
     parts = {name: getattr(report, name) for name in ("tables", "relations", "constraints", "notes")}
-    return {"summary": summary, **parts}
+    return {"summary": summary, **parts, "behaviour": behaviour_json(report.behaviour)}

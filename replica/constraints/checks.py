@@ -86,6 +86,19 @@ def columns_of(expression: str) -> frozenset[str]:
     return frozenset(column.name for column in parse(expression).find_all(exp.Column))
 
 
+def with_columns(expression: str, written: Callable[[str], str]) -> str:
+    """Returns an expression in SQL with each column written anew.
+
+    Args:
+        expression: the expression.
+        written: gives the SQL of a column by its name.
+    """
+    tree = parse(expression).transform(
+        lambda node: exp.Var(this=written(node.name)) if isinstance(node, exp.Column) else node
+    )
+    return tree.sql(dialect="postgres")
+
+
 def holds(expression: str, columns: Columns, n: int) -> Mask:
     """Evaluates a condition as a CHECK does: a row passes when it is true or unknown.
 

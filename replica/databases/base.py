@@ -132,6 +132,27 @@ class Inclusion:
         return self.found / self.values if self.values else 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """One step of how a server means to answer a query, with the steps whose rows it takes.
+
+    Attributes:
+        what: what it does, in the server's words.
+        table: what the query calls the table that it reads; empty where it reads none.
+        index: what the index that it uses is on, as SQL; empty without one.
+        rows: how many rows the server expects of it.
+        gathers: True where it makes one row of many, as an aggregate does.
+        inputs: the steps before it.
+    """
+
+    what: str
+    table: str
+    index: str
+    rows: float
+    gathers: bool
+    inputs: tuple[PlanStep, ...] = ()
+
+
 class Snapshot(Protocol):
     """A consistent, read-only view of a source."""
 
@@ -179,6 +200,32 @@ class Snapshot(Protocol):
         Raises:
             PrivilegeError: the user may not read one of the tables.
         """
+
+    def ask(self, query: str, timeout_s: float, limit: int) -> pa.Table | None:
+        """Runs one query; names without a schema are looked for where the database's own sessions do.
+
+        Args:
+            query: one SELECT; nothing else is taken.
+            timeout_s: how long it may take.
+            limit: most rows to fetch.
+
+        Returns:
+            Numbers as float64, everything else as text in its own notation; columns may share a name. None where the
+            query takes too long.
+
+        Raises:
+            QueryError: the server refuses it.
+        """
+
+    def explain(self, query: str) -> PlanStep:
+        """Returns how the server means to answer one query, which is not run; parallel workers are left out.
+
+        Raises:
+            QueryError: the server refuses it.
+        """
+
+    def is_analyzed(self, table: Table) -> bool:
+        """Returns True if the server's planner has statistics of a table, or of its partitions."""
 
     def dump(self, target_version: int | None = None) -> Ddl:
         """Returns the schema as SQL, for a target of the given version."""

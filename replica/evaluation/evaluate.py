@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from replica.databases.base import Database
+from replica.evaluation.behaviour import BehaviourScores, score_behaviour
 from replica.evaluation.coding import in_bins
 from replica.evaluation.columns import ShapeScores, score_columns
 from replica.evaluation.constraints import ConstraintScores, require_alike, score_constraints
@@ -13,6 +14,7 @@ from replica.evaluation.fanouts import score_fan_outs
 from replica.evaluation.figures import Figure, mean_of
 from replica.evaluation.ground import Ground, read_ground
 from replica.evaluation.moments import TimeScores, score_time
+from replica.evaluation.own_queries import check_queries, read_queries
 from replica.evaluation.pairs import (
     PairScores,
     score_coparents,
@@ -21,6 +23,7 @@ from replica.evaluation.pairs import (
     score_siblings,
     score_table_pairs,
 )
+from replica.evaluation.servers import asking
 from replica.planning.decisions import Plan
 from replica.progress import Progress, Report, ignore
 from replica.schema.model import Schema
@@ -80,12 +83,14 @@ class EvaluationReport:
         tables: scores by table; empty where rows were not compared.
         relations: scores of what spans tables; None likewise.
         constraints: whether they hold.
+        behaviour: answers to queries, how they are planned, and rules.
         notes: what a reader should know, a line each.
     """
 
     tables: tuple[TableScores, ...]
     relations: RelationScores | None
     constraints: ConstraintScores
+    behaviour: BehaviourScores
     notes: tuple[str, ...] = ()
 
     @property
@@ -118,18 +123,21 @@ def evaluate(
         source: the original.
         target: the replica.
         plan: what is known of the original.
-        settings: the seed.
+        settings: the seed, and queries of the user's own.
         report: told how far the comparison is.
 
     Raises:
-        EvaluateError: the replica does not have the original's tables and columns.
+        EvaluateError: the replica does not have the original's tables and columns, or a query of the user's is wrong.
     """
+    own = read_queries(settings.queries)
     constraints = check_constraints(source, target, plan.schema, report)
     settings = replace(settings, fit_rows=MOST_ROWS)
-    with source.snapshot() as original, target.snapshot() as synthetic:
+    with source.snapshot() as original, target.snapshot() as synthetic, asking(original, synthetic) as servers:
+        check_queries(servers, own)
         ground = read_ground(original, synthetic, plan, settings, report)
+        behaviour = score_behaviour(servers, ground, own, report)
     tables = tuple(_score_table(ground, table, report) for table in ground.original)
-    return EvaluationReport(tables, _score_relations(ground, report), constraints, _notes(ground))
+    return EvaluationReport(tables, _score_relations(ground, report), constraints, behaviour, _notes(ground))
 
 
 def check_constraints(source: Database, target: Database, schema: Schema, report: Report = ignore) -> ConstraintScores:

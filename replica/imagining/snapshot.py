@@ -10,7 +10,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replica.databases.base import Ddl, FamilySample, Inclusion, Reading, Repeats, Snapshot
+from replica.databases.base import Ddl, FamilySample, Inclusion, PlanStep, Reading, Repeats, Snapshot
 from replica.imagining.rows import Imagined, imagine_rows, with_sizes
 from replica.imagining.sizes import plan_sizes
 from replica.kinds.literals import literal
@@ -76,6 +76,18 @@ class ImaginedSnapshot:
     def evaluate(self, table: Table, expression: str, columns: Mapping[str, pa.Array]) -> pa.Array | None:
         """See :data:`replica.databases.base.Evaluate`."""
         return evaluate_imagined(self.real, table, expression, columns)
+
+    def ask(self, query: str, timeout_s: float, limit: int) -> pa.Table | None:  # noqa: ARG002 - no server has the rows
+        """See :meth:`replica.databases.base.Snapshot.ask`."""
+        return None
+
+    def explain(self, query: str) -> PlanStep:
+        """See :meth:`replica.databases.base.Snapshot.explain`."""
+        return self.real.explain(query)
+
+    def is_analyzed(self, table: Table) -> bool:
+        """See :meth:`replica.databases.base.Snapshot.is_analyzed`."""
+        return self.real.is_analyzed(table)
 
     def dump(self, target_version: int | None = None) -> Ddl:
         """See :meth:`replica.databases.base.Snapshot.dump`."""

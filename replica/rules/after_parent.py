@@ -17,12 +17,14 @@ from replica.rules.base import (
     RuleKind,
     Seen,
     Tables,
+    in_sql,
+    joined,
     key_of,
     measured,
     points_to,
 )
 from replica.rules.inequality import bounded
-from replica.schema.model import ForeignKey, Table, column_list, quote_name
+from replica.schema.model import ForeignKey, Schema, Table, column_list, quote_name
 from replica.schema.rules import AfterParent
 
 
@@ -86,6 +88,14 @@ def _describe(rule: AfterParent, table: Table) -> str:
     return f"{quote_name(rule.column)} >= {parent}.{quote_name(rule.parent_column)} through {column_list(rule.via)}"
 
 
+def _breaks(rule: AfterParent, table: Table, schema: Schema) -> str:
+    key = next(key for key in table.foreign_keys if key.columns == rule.via)
+    parent = schema.by_id[key.parent]
+    moment, earliest = in_sql(table.by_name[rule.column], "c"), in_sql(parent.by_name[rule.parent_column], "p")
+    rows = f"{table.own_rows} AS c JOIN {parent.own_rows} AS p ON {joined(key)}"
+    return f"SELECT count(*) FROM {rows} WHERE {moment} < {earliest}"
+
+
 def _keep(rule: AfterParent, name: str, values: pa.Array, seen: Seen) -> pa.Array:  # noqa: ARG001
     bound, null = measured(seen.parent(rule.via, rule.parent_column))
     return bounded(values, np.where(null, np.nan, bound), seen, least=True)
@@ -97,5 +107,6 @@ KIND = RuleKind[AfterParent](
     reads=_reads,
     ruled=lambda rule: (rule.column,),
     describe=_describe,
+    breaks=_breaks,
     keep=_keep,
 )

@@ -10,10 +10,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replica.constraints.checks import columns_of, numbers_of
+from replica.constraints.checks import columns_of, numbers_of, with_columns
 from replica.kinds.base import is_null
-from replica.rules.base import NEARLY, NUMBERS, Evidence, Floats, Looked, Mask, Reads, RuleKind, Seen, Tables, measured
-from replica.schema.model import Column, ForeignKey, Table, quote_name
+from replica.rules.base import (
+    NEARLY,
+    NUMBERS,
+    Evidence,
+    Floats,
+    Looked,
+    Mask,
+    Reads,
+    RuleKind,
+    Seen,
+    Tables,
+    in_sql,
+    measured,
+)
+from replica.schema.model import Column, ForeignKey, Schema, Table, quote_name
 from replica.schema.rules import Arithmetic
 
 _MOST_COLUMNS = 12
@@ -224,6 +237,31 @@ def _describe(rule: Arithmetic, table: Table) -> str:  # noqa: ARG001
     return f"{quote_name(rule.column)} = {right}"
 
 
+def _breaks(rule: Arithmetic, table: Table, schema: Schema) -> str:  # noqa: ARG001
+    test = rule.digits, noise_of(table, (rule.column, *columns_of(rule.equals)))
+    wrong = differs(in_sql(table.by_name[rule.column]), computed(rule.equals, table), test)
+    return f"SELECT count(*) FROM {table.own_rows} WHERE {wrong}"
+
+
+def computed(expression: str, table: Table) -> str:
+    """Returns an expression over columns of a table as a server takes it."""
+    return with_columns(expression, lambda name: in_sql(table.by_name[name]))
+
+
+def differs(number: str, wanted: str, test: tuple[int | None, float]) -> str:
+    """Returns the condition that one number in SQL is not another, as :func:`is_equal` sees it; false for null.
+
+    Args:
+        number: the number.
+        wanted: what it should be.
+        test: digits that it is rounded to, None for not at all, and the noise of its type.
+    """
+    digits, noise = test
+    half = 0.0 if digits is None else 0.5 * 10.0**-digits * (1 + 1e-6)
+    wanted = f"({wanted})::float8"
+    return f"abs(({number})::float8 - {wanted}) > {half!r} + {noise!r} * greatest(1, abs({wanted}))"
+
+
 def _keep(rule: Arithmetic, name: str, values: pa.Array, seen: Seen) -> pa.Array:
     others = {other: stored(seen.own(other), seen.schema(other)) for other in columns_of(rule.equals)}
     numbers, null = numbers_of(rule.equals, others, len(values))
@@ -282,6 +320,7 @@ KIND = RuleKind[Arithmetic](
     reads=_reads,
     ruled=lambda rule: (rule.column,),
     describe=_describe,
+    breaks=_breaks,
     keep=_keep,
     defines=True,
 )

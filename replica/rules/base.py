@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from replica.kinds.base import is_null
 from replica.kinds.datetime import DAY_US, moment_numbers
 from replica.relations.joins import group_numbers, row_numbers
-from replica.schema.model import Column, ForeignKey, Table
+from replica.schema.model import Column, ForeignKey, Schema, Table, quoted_name
 from replica.schema.rules import Rule
 from replica.schema.schema_map import TableMap
 
@@ -179,6 +179,7 @@ class RuleKind(Generic[R]):
         reads: the columns that it speaks of, by table; the ruled ones among them.
         ruled: columns that may be changed to keep it, the best choice first.
         describe: the rule in words, without a value of any row.
+        breaks: an SQL query that counts the rows of a table that break it, in a schema.
         keep: a column with the rule kept, from what the column was. Called with the rule, the column's name, its
             values and what may be seen.
         whole: True where rows cannot be looked at in parts.
@@ -191,6 +192,7 @@ class RuleKind(Generic[R]):
     reads: Callable[[R, Table], Reads]
     ruled: Callable[[R], tuple[str, ...]]
     describe: Callable[[R, Table], str]
+    breaks: Callable[[R, Table, Schema], str]
     keep: Callable[[R, str, pa.Array, Seen], pa.Array]
     whole: bool = False
     defines: bool = False
@@ -253,6 +255,18 @@ def points_to(child: Looked, key: ForeignKey, parent: Looked) -> Ints | None:
 def key_of(keys: Iterable[ForeignKey], child: str, via: tuple[str, ...]) -> ForeignKey | None:
     """Returns the reference of a table through some columns."""
     return next((key for key in keys if key.child == child and key.columns == via), None)
+
+
+def in_sql(column: Column, alias: str = "") -> str:
+    """Returns a column in SQL that compares and computes; money as the number that it is."""
+    name = f"{alias}.{quoted_name(column.name)}" if alias else quoted_name(column.name)
+    return f"{name}::numeric" if column.type.family == "money" else name
+
+
+def joined(key: ForeignKey) -> str:
+    """Returns the condition under which a row ``c`` points to a row ``p``."""
+    pairs = zip(key.columns, key.parent_columns, strict=True)
+    return " AND ".join(f"c.{quoted_name(down)} = p.{quoted_name(up)}" for down, up in pairs)
 
 
 def words(name: str) -> frozenset[str]:

@@ -11,6 +11,8 @@ from replica.constraints.checks import columns_of, numbers_of
 from replica.kinds.base import is_null
 from replica.rules.arithmetic import (
     as_numbers,
+    computed,
+    differs,
     digits_of,
     evidence,
     in_place,
@@ -32,11 +34,13 @@ from replica.rules.base import (
     RuleKind,
     Seen,
     Tables,
+    in_sql,
+    joined,
     measured,
     points_to,
     words,
 )
-from replica.schema.model import ForeignKey, Table, column_list, quote_name
+from replica.schema.model import ForeignKey, Schema, Table, column_list, quote_name, quoted_name
 from replica.schema.rules import ChildCount, ChildSum
 
 _MOST_NUMBERS = 8
@@ -110,12 +114,29 @@ def _describe_count(rule: ChildCount, table: Table) -> str:  # noqa: ARG001
     return f"{quote_name(rule.column)} = count({rule.table}{column_list(rule.via)})"
 
 
+def _breaks_count(rule: ChildCount, table: Table, schema: Schema) -> str:
+    number = in_sql(table.by_name[rule.column], "p")
+    rows = _with_children(rule, table, schema, "count(*) AS replica_n")
+    return f"SELECT count(*) FROM {rows} WHERE {number} <> coalesce(c.replica_n, 0)"
+
+
+def _with_children(rule: ChildCount | ChildSum, table: Table, schema: Schema, outputs: str) -> str:
+    """Rows ``p`` of a table in SQL, each beside what is said of its children ``c``; null where there are none."""
+    child = schema.by_id[rule.table]
+    key = next(key for key in child.foreign_keys if key.columns == rule.via and key.parent == table.id)
+    names = ", ".join(map(quoted_name, key.columns))
+    # Rows without a parent are no group of any.
+    groups = f"SELECT {names}, {outputs} FROM {child.own_rows} GROUP BY {names}"
+    return f"{table.own_rows} AS p LEFT JOIN ({groups}) AS c ON {joined(key)}"
+
+
 COUNT = RuleKind[ChildCount](
     propose=_propose_counts,
     test=_test_count,
     reads=_reads_count,
     ruled=lambda rule: (rule.column,),
     describe=_describe_count,
+    breaks=_breaks_count,
     keep=_keep_count,
     whole=True,
     defines=True,
@@ -179,8 +200,8 @@ def _test_sum(rule: ChildSum, here: Looked, tables: Tables, rng: np.random.Gener
     sums, lacking = _summed(numbers, null, rows, len(here))
     values, no_value = measured(here.columns[rule.column])
     childless = np.bincount(rows[rows >= 0], minlength=len(here)) == 0
-    noise = max(noise_of(here.table, (rule.column,)), noise_of(child.table, columns_of(rule.equals)))
-    return evidence(values, sums, ~lacking & ~(no_value & childless), rng, (_digits(rule), noise))
+    test = _digits(rule), _noise(rule, here.table, child.table)
+    return evidence(values, sums, ~lacking & ~(no_value & childless), rng, test)
 
 
 def _digits(rule: ChildSum) -> int:
@@ -200,6 +221,22 @@ def _reads_sum(rule: ChildSum, table: Table) -> Reads:
     return {table.id: {rule.column}, rule.table: {*rule.via, *columns_of(rule.equals)}}
 
 
+def _breaks_sum(rule: ChildSum, table: Table, schema: Schema) -> str:
+    child = schema.by_id[rule.table]
+    summed = computed(rule.equals, child)
+    # A null among what is summed says nothing of the sum.
+    outputs = f"sum(({summed})::float8) AS replica_total, bool_or(({summed}) IS NULL) AS replica_lacking"
+    number = in_sql(table.by_name[rule.column], "p")
+    test = rule.digits, _noise(rule, table, child)
+    wrong = differs(f"coalesce({number}, 0)", "coalesce(c.replica_total, 0)", test)
+    says = f"(NOT c.replica_lacking OR c.replica_lacking IS NULL AND {number} IS NOT NULL)"
+    return f"SELECT count(*) FROM {_with_children(rule, table, schema, outputs)} WHERE {says} AND {wrong}"
+
+
+def _noise(rule: ChildSum, table: Table, child: Table) -> float:
+    return max(noise_of(table, (rule.column,)), noise_of(child, columns_of(rule.equals)))
+
+
 def _describe_sum(rule: ChildSum, table: Table) -> str:  # noqa: ARG001
     total = f"sum({rule.equals})" if rule.digits is None else f"round(sum({rule.equals}), {rule.digits})"
     return f"{quote_name(rule.column)} = {total} of {rule.table}{column_list(rule.via)}"
@@ -211,6 +248,7 @@ SUM = RuleKind[ChildSum](
     reads=_reads_sum,
     ruled=lambda rule: (rule.column,),
     describe=_describe_sum,
+    breaks=_breaks_sum,
     keep=_keep_sum,
     whole=True,
     defines=True,

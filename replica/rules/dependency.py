@@ -11,13 +11,14 @@ import pyarrow.compute as pc
 from replica.kinds.base import is_null
 from replica.relations.joins import group_numbers
 from replica.rules.base import NEARLY, Evidence, Ints, Looked, Reads, RuleKind, Seen, Tables
-from replica.schema.model import ForeignKey, Table, quote_name
+from replica.schema.model import Column, ForeignKey, Schema, Table, quote_name, quoted_name
 from replica.schema.rules import Dependency
 
 # Columns whose values name something that others can follow from.
 _DETERMINANTS = frozenset({"category", "label", "code", "reference"})
 # With fewer repetitions per value than this, the values of a column are hardly ever met twice.
 _REPEATED = 1.2
+_NO_EQUALITY = frozenset({"json", "xml"})
 
 
 def _propose(here: Looked, tables: Tables, keys: tuple[ForeignKey, ...]) -> Iterable[Dependency]:  # noqa: ARG001
@@ -76,6 +77,20 @@ def _describe(rule: Dependency, table: Table) -> str:  # noqa: ARG001
     return f"{quote_name(rule.column)} follows from {quote_name(rule.by)}"
 
 
+def _breaks(rule: Dependency, table: Table, schema: Schema) -> str:  # noqa: ARG001
+    """Counts what agrees with less than the most of its group."""
+    by, column = (_comparable(table.by_name[name]) for name in (rule.by, rule.column))
+    pairs = f"SELECT {by} AS g, count(*) AS n FROM {table.own_rows} WHERE {by} IS NOT NULL GROUP BY {by}, {column}"
+    groups = f"SELECT sum(n) - max(n) AS n FROM ({pairs}) AS pairs GROUP BY g"
+    return f"SELECT coalesce(sum(n), 0) FROM ({groups}) AS groups"
+
+
+def _comparable(column: Column) -> str:
+    """A column in SQL that groups can be made of: some types have no equality."""
+    name = quoted_name(column.name)
+    return f"{name}::text" if column.type.base in _NO_EQUALITY or column.type.family == "other" else name
+
+
 def _keep(rule: Dependency, name: str, values: pa.Array, seen: Seen) -> pa.Array:  # noqa: ARG001
     """All rows of a group take what the first of them has, or what was learned for it."""
     by = seen.own(rule.by)
@@ -108,6 +123,7 @@ KIND = RuleKind[Dependency](
     reads=_reads,
     ruled=lambda rule: (rule.column,),
     describe=_describe,
+    breaks=_breaks,
     keep=_keep,
     whole=True,
     defines=True,

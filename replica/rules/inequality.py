@@ -12,8 +12,21 @@ import pyarrow.compute as pc
 from replica.constraints.repair import put
 from replica.kinds.base import is_null
 from replica.kinds.datetime import DAY_US
-from replica.rules.base import Evidence, Floats, Looked, Mask, Reads, RuleKind, Seen, Tables, like, measured, words
-from replica.schema.model import ForeignKey, Table, quote_name
+from replica.rules.base import (
+    Evidence,
+    Floats,
+    Looked,
+    Mask,
+    Reads,
+    RuleKind,
+    Seen,
+    Tables,
+    in_sql,
+    like,
+    measured,
+    words,
+)
+from replica.schema.model import ForeignKey, Schema, Table, quote_name
 from replica.schema.rules import Inequality
 
 # Numbers are comparable where their names say so, or where chance would break the rule this often.
@@ -89,6 +102,11 @@ def _describe(rule: Inequality, table: Table) -> str:  # noqa: ARG001
     return f"{quote_name(rule.least)} {'<' if rule.strict else '<='} {quote_name(rule.most)}"
 
 
+def _breaks(rule: Inequality, table: Table, schema: Schema) -> str:  # noqa: ARG001
+    least, most = (in_sql(table.by_name[name]) for name in (rule.least, rule.most))
+    return f"SELECT count(*) FROM {table.own_rows} WHERE {least} {'>=' if rule.strict else '>'} {most}"
+
+
 def _keep(rule: Inequality, name: str, values: pa.Array, seen: Seen) -> pa.Array:
     other = rule.least if name == rule.most else rule.most
     bound, no_bound = measured(seen.own(other))
@@ -158,5 +176,6 @@ KIND = RuleKind[Inequality](
     reads=_reads,
     ruled=lambda rule: (rule.most, rule.least),
     describe=_describe,
+    breaks=_breaks,
     keep=_keep,
 )

@@ -12,7 +12,7 @@ from replica.constraints.repair import put
 from replica.kinds.base import count_holders, is_null, masked
 from replica.relations.joins import group_numbers
 from replica.rules.base import Evidence, Looked, Mask, Reads, RuleKind, Seen, Tables, shuffled
-from replica.schema.model import ForeignKey, Table, quote_name
+from replica.schema.model import ForeignKey, Schema, Table, quote_name, quoted_name, quoted_text
 from replica.schema.rules import NullWhen
 
 _MOST_VALUES = 12
@@ -109,6 +109,14 @@ def _describe(rule: NullWhen, table: Table) -> str:  # noqa: ARG001
     return f"{column} is null exactly where {by} is {values}"
 
 
+def _breaks(rule: NullWhen, table: Table, schema: Schema) -> str:  # noqa: ARG001
+    by = quoted_name(rule.by)
+    listed = ", ".join(map(quoted_text, rule.values))
+    says = f"coalesce({by}::text IN ({listed}), false)" if listed else f"{by} IS NULL"
+    same = "=" if rule.negated else "<>"
+    return f"SELECT count(*) FROM {table.own_rows} WHERE ({quoted_name(rule.column)} IS NULL) {same} ({says})"
+
+
 def _keep(rule: NullWhen, name: str, values: pa.Array, seen: Seen) -> pa.Array:  # noqa: ARG001
     says, null = _says_null(rule, seen.own(rule.by)), is_null(values)
     there, lacking = np.flatnonzero(~null), np.flatnonzero(null & ~says)
@@ -123,5 +131,6 @@ KIND = RuleKind[NullWhen](
     reads=_reads,
     ruled=lambda rule: (rule.column,),
     describe=_describe,
+    breaks=_breaks,
     keep=_keep,
 )

@@ -12,7 +12,7 @@ from replica.kinds.base import is_null
 from replica.kinds.datetime import DAY_US
 from replica.relations.joins import group_numbers
 from replica.rules.base import Evidence, Floats, Ints, Looked, Mask, Reads, RuleKind, Seen, Tables, like, measured
-from replica.schema.model import ForeignKey, Table, column_list, quote_name
+from replica.schema.model import ForeignKey, Schema, Table, column_list, quote_name, quoted_name
 from replica.schema.rules import Periods
 
 
@@ -82,6 +82,16 @@ def _describe(rule: Periods, table: Table) -> str:  # noqa: ARG001
     return f"{period} never overlap within {column_list(rule.within)}"
 
 
+def _breaks(rule: Periods, table: Table, schema: Schema) -> str:  # noqa: ARG001
+    start, end = quoted_name(rule.start), quoted_name(rule.end)
+    within = ", ".join(map(quoted_name, rule.within))
+    known = " AND ".join(f"{quoted_name(name)} IS NOT NULL" for name in (*rule.within, rule.start))
+    following = f"lead({start}) OVER (PARTITION BY {within} ORDER BY {start}, {end})"
+    rows = f"SELECT {end} AS ends, {following} AS following FROM {table.own_rows} WHERE {known}"
+    late = f"ends IS NULL OR ends {'>=' if rule.strict else '>'} following"
+    return f"SELECT count(*) FROM ({rows}) AS periods WHERE following IS NOT NULL AND ({late})"
+
+
 def _keep(rule: Periods, name: str, values: pa.Array, seen: Seen) -> pa.Array:
     """Starts that are too close are moved on; ends that reach into the next period are drawn back before it."""
     within = [seen.own(column) for column in rule.within]
@@ -122,6 +132,7 @@ KIND = RuleKind[Periods](
     reads=_reads,
     ruled=lambda rule: (rule.start, rule.end) if rule.strict else (rule.end,),
     describe=_describe,
+    breaks=_breaks,
     keep=_keep,
     whole=True,
     together=True,

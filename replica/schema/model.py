@@ -44,8 +44,19 @@ Family = Literal[
 
 
 def quote_name(name: str) -> str:
-    """Returns a name as SQL writes it: plain where it may be, in double quotes where it must be."""
-    return name if _PLAIN_NAME.match(name) else '"' + name.replace('"', '""') + '"'
+    """Returns a name as people write it: plain where that can be read, in double quotes elsewhere."""
+    return name if _PLAIN_NAME.match(name) else quoted_name(name)
+
+
+def quoted_name(name: str) -> str:
+    """Returns a name as every SQL statement takes it: in double quotes, since it may be a word of the language."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted_text(text: str) -> str:
+    """Returns a text as a constant of SQL, whatever a server makes of backslashes."""
+    quoted = text.replace("'", "''")
+    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in text else f"'{quoted}'"
 
 
 def table_id(schema: str, name: str) -> str:
@@ -348,6 +359,11 @@ class Table:
     def id(self) -> str:
         """The table's qualified name, quoted where needed."""
         return table_id(self.schema, self.name)
+
+    @property
+    def own_rows(self) -> str:
+        """Its rows in SQL: those of its partitions too, but not those of tables that inherit from it."""
+        return self.id if self.partition_key else f"ONLY {self.id}"
 
     @cached_property
     def by_name(self) -> dict[str, Column]:

@@ -11,7 +11,8 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replica.databases.base import Ddl, FamilySample, Inclusion, Reading, Repeats
+from replica.databases.base import Ddl, FamilySample, Inclusion, PlanStep, Reading, Repeats
+from replica.databases.postgres.asking import ask, explain, is_analyzed
 from replica.databases.postgres.connection import address, connect, reported
 from replica.databases.postgres.ddl import choose_tool, dump_section
 from replica.databases.postgres.evaluating import evaluate
@@ -85,7 +86,7 @@ class PostgresSnapshot:
         """See :meth:`replica.databases.base.Snapshot.read`."""
         found = [table.by_name[name] for name in columns]
         outputs = [f"{_expression(column, columns[column.name])} AS c{i}" for i, column in enumerate(found)]
-        source = f"{_only(table)} AS t{_scatter(table, limit)}"
+        source = f"{table.own_rows} AS t{_scatter(table, limit)}"
         query = f"SELECT {', '.join(outputs) or 'true AS c'} FROM {source}"
         if sample is not None:
             query += f" WHERE {_family_condition(sample)}"
@@ -100,7 +101,7 @@ class PostgresSnapshot:
 
     def row_count(self, table: Table) -> int:
         """See :meth:`replica.databases.base.Snapshot.row_count`."""
-        data = self._fetch(f"SELECT count(*) FROM {_only(table)}", f"counting {table.id}")
+        data = self._fetch(f"SELECT count(*) FROM {table.own_rows}", f"counting {table.id}")
         return int(data.column(0)[0].as_py())
 
     def repeats(self, table: Table) -> Repeats | None:
@@ -117,7 +118,7 @@ class PostgresSnapshot:
         outputs = ", ".join(f"{_expression(column, 'value')} AS c{i}" for i, column in enumerate(columns))
         present = " AND ".join(f"t.{_quoted(column.name)} IS NOT NULL" for column in columns)
         groups = ", ".join(str(i + 1) for i in range(len(columns)))
-        query = f"SELECT {outputs}, count(*) FROM {_only(child)} AS t WHERE {present} GROUP BY {groups}"
+        query = f"SELECT {outputs}, count(*) FROM {child.own_rows} AS t WHERE {present} GROUP BY {groups}"
         data = self._fetch(query, f"counting {key.id}")
         names = [*key.parent_columns, "count"]
         arrays = [_canonical(data.column(i), column, "value") for i, column in enumerate(columns)]
@@ -129,9 +130,21 @@ class PostgresSnapshot:
 
     def inclusion(self, child: Table, key: ForeignKey | LooseReference, parent: Table, limit: int) -> Inclusion:
         """See :meth:`replica.databases.base.Snapshot.inclusion`."""
-        rows = f"{_only(child)} AS t{_scatter(child, ROWS_PER_KEY * limit)}"
+        rows = f"{child.own_rows} AS t{_scatter(child, ROWS_PER_KEY * limit)}"
         data = self._fetch(count_found(key, rows, child, parent, limit), f"looking up keys of {child.id}")
         return Inclusion(int(data.column(0)[0].as_py()), int(data.column(1)[0].as_py()))
+
+    def ask(self, query: str, timeout_s: float, limit: int) -> pa.Table | None:
+        """See :meth:`replica.databases.base.Snapshot.ask`."""
+        return ask(self._holder, query, timeout_s, limit)
+
+    def explain(self, query: str) -> PlanStep:
+        """See :meth:`replica.databases.base.Snapshot.explain`."""
+        return explain(self._holder, query)
+
+    def is_analyzed(self, table: Table) -> bool:
+        """See :meth:`replica.databases.base.Snapshot.is_analyzed`."""
+        return is_analyzed(self._holder, table)
 
     def dump(self, target_version: int | None = None) -> Ddl:
         """See :meth:`replica.databases.base.Snapshot.dump`."""
@@ -161,11 +174,6 @@ class PostgresSnapshot:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _only(table: Table) -> str:
-    """Rows of the table itself; a partitioned root has none but those of its parts."""
-    return table.id if table.kind == "partitioned" else f"ONLY {table.id}"
 
 
 def _scatter(table: Table, limit: int | None) -> str:

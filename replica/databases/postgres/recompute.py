@@ -31,10 +31,10 @@ def insert_again(session: Session, tables: Sequence[Table], triggers: Sequence[S
     """
     filled = [table for table in tables if table.writable_columns]
     for i, table in enumerate(filled):
-        only = table.id if table.partition_key else f"ONLY {table.id}"
-        aside = f"CREATE TEMPORARY TABLE replica_rows_{i} AS SELECT {_names(table.writable_columns)} FROM {only}"
+        rows = f"SELECT {_names(table.writable_columns)} FROM {table.own_rows}"
+        aside = f"CREATE TEMPORARY TABLE replica_rows_{i} AS {rows}"
         session.run_sql(f"setting the rows of {table.id} aside", aside)
-        session.run_sql(f"setting the rows of {table.id} aside", f"TRUNCATE {only}")
+        session.run_sql(f"setting the rows of {table.id} aside", f"TRUNCATE {table.own_rows}")
     session.execute(triggers)
     for i, table in enumerate(filled):
         names = _names(table.writable_columns)
@@ -51,8 +51,7 @@ def update_all(session: Session, table: Table) -> int:
     if not columns:
         return 0
     same = ", ".join(f"{_quoted(column.name)} = {_quoted(column.name)}" for column in columns)
-    only = table.id if table.partition_key else f"ONLY {table.id}"
-    return session.run_sql(f"firing the triggers of {table.id}", f"UPDATE {only} SET {same}")
+    return session.run_sql(f"firing the triggers of {table.id}", f"UPDATE {table.own_rows} SET {same}")
 
 
 def _names(columns: Sequence[Column]) -> str:
