@@ -27,7 +27,9 @@ _LOOKUP_SHARE = 0.2
 # Of a thing, as a district, at least so many rows tell.
 _ROWS_PER_THING = 8
 _TELLING = 0.8
-_MONEY_WORDS = frozenset({"budget", "price", "cost", "salary", "revenue", "discount", "margin", "fee", "balance", "amount"})
+_MONEY_WORDS = frozenset(
+    {"budget", "price", "cost", "salary", "revenue", "discount", "margin", "fee"} | {"balance", "amount"}
+)
 # A number of more values is a measure, unless they are dense, as a sort order is.
 _FEW_MEASURES, _DENSE = 20, 1.5
 # Fewer parents, or larger families, and a reference says more as a category than as an owner.
