@@ -62,15 +62,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--persons", type=int, default=2000)
     given = parser.parse_args()
-    print(
-        f"{'attack':<28} {'leak':>6} {'caught':>7} {'power':>6} {'figure':>7}   {'quiet':>6} {'passed':>7} {'figure':>7}"
-    )
+    print(f"{'attack':<28}   leak  caught  power  figure    quiet  passed  figure")
     for name in given.names or ATTACKS:
-        attack = ATTACKS[name]
-        leak = share_of_leak(attack)
-        with_leak, without = (list(rounds(attack, given.persons, part, given.seeds)) for part in (leak, 0.0))
-        for i, (caught, quiet) in enumerate(zip(zip(*with_leak, strict=True), zip(*without, strict=True), strict=True)):
-            label = caught[0].name + (f" {caught[0].table}" if caught[0].table else "")
+        leak = share_of_leak(ATTACKS[name])
+        with_leak, without = (list(rounds(ATTACKS[name], given.persons, part, given.seeds)) for part in (leak, 0.0))
+        for caught, quiet in zip(zip(*with_leak, strict=True), zip(*without, strict=True), strict=True):
+            label = " ".join((caught[0].name, caught[0].table or ""))
             print(f"{label:<28} {leak:>6.0%} {_figures(caught, quiet)}", flush=True)
 
 
