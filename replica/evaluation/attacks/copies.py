@@ -113,7 +113,7 @@ def _worst(scene: Scene, ways: Iterable[Fingerprints]) -> Found:
 
 def look_up(prints: Fingerprints, scene: Scene) -> Found:
     """Counts persons who have something of their own that is in the replica."""
-    learned = scene.learned if scene.learned is not None else np.ones(scene.persons, dtype=bool)
+    learned = scene.learned_or_all
     there = np.isin(prints.original, prints.synthetic)
     held = prints.held_by()
     own, found, shared = (
