@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from replica.databases.base import Database
+from replica.evaluation.attacks.base import PrivacyReport
 from replica.evaluation.behaviour import BehaviourScores, score_behaviour
 from replica.evaluation.coding import in_bins
 from replica.evaluation.columns import ShapeScores, score_columns
@@ -94,6 +95,8 @@ class EvaluationReport:
         constraints: whether they hold.
         behaviour: answers to queries, how they are planned, and rules.
         notes: what a reader should know, a line each.
+        privacy: what attacks found; None where none was tried.
+        plan: what was known of the original.
         pictures: what there is to see, by table: values and rows of both databases, for no log.
     """
 
@@ -102,7 +105,9 @@ class EvaluationReport:
     constraints: ConstraintScores
     behaviour: BehaviourScores
     notes: tuple[str, ...] = ()
-    pictures: Pictures = field(default_factory=dict, repr=False)
+    privacy: PrivacyReport | None = None
+    plan: Plan = field(kw_only=True, repr=False)
+    pictures: Pictures = field(default_factory=dict, kw_only=True, repr=False)
 
     @property
     def shapes(self) -> Figure | None:
@@ -156,6 +161,7 @@ def evaluate(
         constraints,
         behaviour,
         _notes(ground),
+        plan=plan,
         pictures=draw_pictures(ground, (ground.original, ground.synthetic), excerpts, pairs),
     )
 
