@@ -41,6 +41,7 @@ LAYERS: dict[str, str] = {
     "sample": "errors seeds schema databases.base kinds relations constraints settings planning fitted making",
     "load": "errors progress schema databases.base settings planning fitted sample",
     "evaluation": ("errors progress seeds schema databases kinds relations rules inference planning learning settings"),
+    "report": "errors schema evaluation",
     "pipeline": (
         "errors progress schema databases evaluation fit fitted imagining inference load plan planning sample settings"
     ),

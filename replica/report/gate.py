@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -13,15 +14,21 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
 from replica.errors import SettingsError, did_you_mean
+from replica.evaluation.attacks.base import AttackResult
 from replica.evaluation.evaluate import EvaluationReport
-from replica.report.measures import MEASURES, Measured, sure_shortfall
+from replica.report.measures import MEASURES, Kind, Measured, sure_shortfall
 
 DEFAULT: Final = "default"
 VERSION: Final = 1
 
-Status = Literal["pass", "fail", "not run", "does not apply"]
+Status = Literal["pass", "fail", "inconclusive", "not run", "does not apply"]
 
-_COUNTED, _SCORED = ("most",), ("least", "below_ceiling", "worst")
+_KEYS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "count": ("most",),
+    "score": ("least", "below_ceiling", "worst"),
+    "attacks": ("inconclusive",),
+}
+_WORDS: Final = ("allow", "fail")
 
 
 @dataclass(frozen=True)
@@ -32,11 +39,13 @@ class Limit:
         name: the measure, as in ``utility.pairs``.
         bounds: the numbers it must keep to, by the key of the gate file.
         may_be_missing: True where it passes without having been measured.
+        may_be_open: True where an attack passes that could not have found anything.
     """
 
     name: str
     bounds: Mapping[str, float]
     may_be_missing: bool = False
+    may_be_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,25 +151,32 @@ class _Reader:
                 yield self._limit(f"{group}.{key}", entries, key)
 
     def _limit(self, name: str, entries: CommentedMap, key: str) -> Limit:
-        allowed = _COUNTED if MEASURES[name].counts else _SCORED
-        bounds: dict[str, float] = {}
-        may_be_missing = False
+        keys = _KEYS[MEASURES[name].kind]
         node = self._mapping(entries, key)
-        for word, value in node.items():
-            if word == "not_run" and value in ("allow", "fail"):
-                may_be_missing = value == "allow"
-            elif word == "not_run":
-                raise self._error(node, word, "not_run is allow or fail")
-            elif word not in allowed:
-                raise self._error(node, word, f"{name} takes {', '.join((*allowed, 'not_run'))}")
-            elif not _is_number(value) or value < 0 or (word != "most" and value > 1):
-                what = "a number from 0" if word == "most" else "a number from 0 to 1"
-                raise self._error(node, word, f"{word} must be {what}")
+        bounds: dict[str, float] = {}
+        allowed: set[str] = set()
+        for word in node:
+            if word not in (*keys, "not_run"):
+                raise self._error(node, word, f"{name} takes {', '.join((*keys, 'not_run'))}")
+            if word in ("not_run", "inconclusive"):
+                allowed |= {word} if self._word(node, word) == "allow" else set()
             else:
-                bounds[word] = float(value)
-        if not bounds:
-            raise self._error(entries, key, f"{name} needs a limit: {' or '.join(allowed)}")
-        return Limit(name, bounds, may_be_missing)
+                bounds[word] = self._number(node, word)
+        if not node.keys() & set(keys):
+            raise self._error(entries, key, f"{name} needs a limit: {' or '.join(keys)}")
+        return Limit(name, bounds, "not_run" in allowed, "inconclusive" in allowed)
+
+    def _word(self, node: CommentedMap, word: str) -> str:
+        if node[word] not in _WORDS:
+            raise self._error(node, word, f"this is {' or '.join(_WORDS)}")
+        return str(node[word])
+
+    def _number(self, node: CommentedMap, word: str) -> float:
+        value = node[word]
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 <= value <= (math.inf if word == "most" else 1):
+            raise self._error(node, word, f"this is a number from 0{'' if word == 'most' else ' to 1'}")
+        return float(value)
 
     def _mapping(self, parent: CommentedMap, key: str) -> CommentedMap:
         node = parent[key]
@@ -172,27 +188,41 @@ class _Reader:
         return SettingsError(f"{self._name}:{node.lc.key(key)[0] + 1}: {key}: {problem}")
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 # Judging
 
 
 def judge(gate: Gate, report: EvaluationReport) -> GateResult:
     """Holds what was measured against the limits of a gate."""
-    return GateResult(gate.name, tuple(_judge(limit, report) for limit in gate.limits))
+    return GateResult(gate.name, tuple(outcome for limit in gate.limits for outcome in _judge(limit, report)))
 
 
-def _judge(limit: Limit, report: EvaluationReport) -> Outcome:
-    measure = MEASURES[limit.name]
-    measured = measure.take(report)
+def _judge(limit: Limit, report: EvaluationReport) -> Iterator[Outcome]:
+    title = MEASURES[limit.name].title
+    measured = MEASURES[limit.name].take(report)
     if not measured.is_there:
-        return Outcome(limit.name, measure.title, "does not apply", passed=True, text="nothing of that is there")
-    crossed = [line for word, bound in limit.bounds.items() if (line := _crossed(word, bound, measured))]
-    if crossed:
-        return Outcome(limit.name, measure.title, "fail", passed=False, text="; ".join(crossed))
-    return Outcome(limit.name, measure.title, "pass", passed=True, text=_found(measured))
+        yield Outcome(limit.name, title, "does not apply", passed=True, text="nothing of that is there")
+    elif measured.attacks is not None:
+        yield from _judge_attacks(limit, title, measured.attacks)
+    else:
+        crossed = [line for word, bound in limit.bounds.items() if (line := _crossed(word, bound, measured))]
+        text = "; ".join(crossed) if crossed else _found(measured)
+        yield Outcome(limit.name, title, "fail" if crossed else "pass", passed=not crossed, text=text)
+
+
+def _judge_attacks(limit: Limit, title: str, attacks: tuple[AttackResult, ...]) -> Iterator[Outcome]:
+    if not attacks:
+        yield Outcome(limit.name, title, "not run", passed=limit.may_be_missing, text="none was run")
+    let_through = {"pass": True, "inconclusive": limit.may_be_open, "not run": limit.may_be_missing}
+    for attack in attacks:
+        name = ".".join(filter(None, (limit.name, attack.name, attack.table)))
+        passed = let_through.get(attack.verdict, False)
+        yield Outcome(name, attack.question, attack.verdict, passed, _attack_text(attack))
+
+
+def _attack_text(attack: AttackResult) -> str:
+    ends = f" ({attack.low:.3f} to {attack.high:.3f})" if attack.low is not None and attack.high is not None else ""
+    figure = f"{attack.figure:.3f}{ends}, {attack.n:,} targets" if attack.figure is not None else ""
+    return ": ".join(filter(None, (figure, attack.note))) or attack.verdict
 
 
 def _crossed(word: str, bound: float, measured: Measured) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from replica.evaluation.attacks.base import AttackResult, PrivacyReport
 from replica.evaluation.evaluate import EvaluationReport, RelationScores
 from replica.evaluation.figures import Figure, mean_of
 from replica.evaluation.moments import TimeScores
@@ -13,6 +14,7 @@ from replica.evaluation.pairs import PairScores
 from replica.schema.model import quote_name
 
 Group = Literal["constraints", "utility", "privacy"]
+Kind = Literal["count", "score", "attacks"]
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,20 @@ class Measured:
         count: a number of things that are wrong; None for scores.
         parts: what it is made of.
         named: what is wrong, a line each.
+        attacks: what was tried, empty where nothing was; None for what is no attack, and where there is nobody to
+            attack.
     """
 
     figure: Figure | None = None
     count: int | None = None
     parts: tuple[Part, ...] = ()
     named: tuple[str, ...] = ()
+    attacks: tuple[AttackResult, ...] | None = None
 
     @property
     def is_there(self) -> bool:
         """False where the databases have nothing of what is measured."""
-        return self.figure is not None or self.count is not None
+        return self.figure is not None or self.count is not None or self.attacks is not None
 
     @property
     def worst(self) -> tuple[Part, ...]:
@@ -66,13 +71,13 @@ class Measure:
         group: which of the three verdicts it belongs to.
         title: what it is, for a reader.
         take: takes it from a report.
-        counts: True for a number of things that are wrong, False for a score.
+        kind: a score, a number of things that are wrong, or the verdicts of attacks.
     """
 
     group: Group
     title: str
     take: Callable[[EvaluationReport], Measured]
-    counts: bool = False
+    kind: Kind = "score"
 
 
 def sure_shortfall(figure: Figure) -> float:
@@ -184,10 +189,19 @@ def _newness(report: EvaluationReport) -> Measured:
     return Measured(mean_of([part.figure for part in parts]), parts=parts)
 
 
+def _attacks(report: EvaluationReport) -> Measured:
+    return Measured(attacks=None if _nobody(report.privacy) else report.privacy.attacks if report.privacy else ())
+
+
+def _nobody(privacy: PrivacyReport | None) -> bool:
+    """True where it is known that the data are about no persons, so that there is nobody to attack."""
+    return privacy is not None and privacy.subject is None
+
+
 MEASURES: Final[Mapping[str, Measure]] = {
-    "constraints.missing": Measure("constraints", "constraints that the replica does not have", _missing, counts=True),
-    "constraints.broken": Measure("constraints", "constraints that rows of the replica break", _broken, counts=True),
-    "constraints.rules": Measure("constraints", "rows that break rules nobody declared", _rules, counts=True),
+    "constraints.missing": Measure("constraints", "constraints that the replica does not have", _missing, "count"),
+    "constraints.broken": Measure("constraints", "constraints that rows of the replica break", _broken, "count"),
+    "constraints.rules": Measure("constraints", "rows that break rules nobody declared", _rules, "count"),
     "utility.shapes": Measure("utility", "single columns", _shapes),
     "utility.pairs": Measure("utility", "pairs of columns of one table", _pairs),
     "utility.fan_outs": Measure("utility", "numbers of children", _fan_outs),
@@ -204,5 +218,6 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "utility.queries": Measure("utility", "answers to queries", _queries),
     "utility.plans": Measure("utility", "plans of queries", _plans),
     "privacy.newness": Measure("privacy", "rows that are not copies", _newness),
+    "privacy.attacks": Measure("privacy", "attacks on persons", _attacks, "attacks"),
 }
 """What is measured, by the name that a gate file uses."""

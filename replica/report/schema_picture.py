@@ -132,4 +132,3 @@ def _curve(child: Node, parent: Node) -> str:
     x1, x2 = child.x + child.width, parent.x + parent.width
     out = max(x1, x2) + _BETWEEN / 2
     return f"M{x1:.0f},{y1:.0f} C{out:.0f},{y1:.0f} {out:.0f},{y2:.0f} {x2:.0f},{y2:.0f}"
-

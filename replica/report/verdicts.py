@@ -97,11 +97,11 @@ def _of(result: GateResult, group: Group) -> list[Outcome]:
 
 
 def _state(result: GateResult, group: Group) -> State:
-    """What the limits say; without any that was measured, nothing was."""
-    found = _of(result, group)
-    if any(outcome.status == "fail" for outcome in found):
+    """What the limits say. What was not run is never passed, even where the gate lets it through."""
+    found = {outcome.status for outcome in _of(result, group)}
+    if "fail" in found:
         return "fail"
-    return "pass" if any(outcome.status == "pass" for outcome in found) else "not run"
+    return "not run" if "not run" in found or "pass" not in found else "pass"
 
 
 def _failed(result: GateResult, group: Group) -> tuple[Look, ...]:
