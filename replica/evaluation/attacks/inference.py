@@ -54,7 +54,7 @@ def secrets_of(scene: Scene) -> tuple[Trait, ...]:
 
 def _same(secret: Trait, guessed: Values, truth: Values) -> Floats:
     if secret.what == "category":
-        return (guessed == truth).astype(np.float64)
+        return np.asarray(guessed == truth, dtype=np.float64)
     known = np.sort(secret.synthetic[~np.isnan(secret.synthetic)])
     one, other = (np.searchsorted(known, values) / max(1, len(known)) for values in (guessed, truth))
     nulls = np.isnan(guessed).astype(np.int64) + np.isnan(truth)

@@ -80,7 +80,8 @@ def plausibility(found: Neighbourhood) -> Floats:
     near = np.concatenate([found.to_synthetic, found.to_reference], axis=1)
     order = np.argsort(near, axis=1, kind="stable")[:, :_MANY]
     from_synthetic = (order < found.to_synthetic.shape[1]).sum(axis=1).astype(np.float64)
-    return from_synthetic / (_MANY - from_synthetic + 1)
+    found_there: Floats = from_synthetic / (_MANY - from_synthetic + 1)
+    return found_there
 
 
 def classifier(found: Neighbourhood) -> Floats:
