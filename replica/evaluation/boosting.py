@@ -17,34 +17,50 @@ Codes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-NULL = 255
+NULL = 0
 """The code of a value that is not there."""
 
 _MOST_ROUNDS, _FEWEST_ROUNDS, _ROWS_PER_ROUND = 100, 20, 100
 
 
-def classifier(codes: Codes, labels: npt.NDArray[Any], categories: Bools, rng: np.random.Generator) -> Callable[[Codes], Floats]:
+def classifier(
+    codes: Codes, labels: npt.NDArray[Any], categories: Bools, rng: np.random.Generator
+) -> Callable[[Codes], Floats]:
     """Learns which label goes with which row.
 
     Args:
         codes: shape (rows, features).
-        labels: shape (rows,); at least two different ones.
+        labels: shape (rows,).
         categories: which features are categories: shape (features,).
         rng: the random stream.
 
     Returns:
         What gives the probability of each label, in their order: shape (rows, labels).
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415 - slow to import
 
+    varying = _varying(codes)
+    _, counts = np.unique(labels, return_counts=True)
+    if not varying.any() or len(counts) < 2:
+        return lambda rows: np.tile(counts / counts.sum(), (len(rows), 1))
+    model = HistGradientBoostingClassifier(**_options(len(codes), categories[varying], rng))
+    return _fitted(model, codes, varying, labels, "predict_proba")
+
+
+def _varying(codes: Codes) -> Bools:
+    """Which features have two different values."""
+    return np.asarray((codes != codes[:1]).any(axis=0))
+
+
+def _fitted(model: Any, codes: Codes, varying: Bools, targets: npt.NDArray[Any], way: str) -> Callable[[Codes], Floats]:
     with threadpool_limits(1):
-        model = HistGradientBoostingClassifier(**_options(len(codes), categories, rng)).fit(_floats(codes), labels)
+        model.fit(codes[:, varying], targets)
 
-    def probabilities(rows: Codes) -> Floats:
+    def predict(rows: Codes) -> Floats:
         with threadpool_limits(1):
-            return np.asarray(model.predict_proba(_floats(rows)))
+            return np.asarray(getattr(model, way)(rows[:, varying]))
 
-    return probabilities
+    return predict
 
 
 def _options(rows: int, categories: Bools, rng: np.random.Generator) -> dict[str, Any]:
@@ -60,9 +76,3 @@ def _options(rows: int, categories: Bools, rng: np.random.Generator) -> dict[str
         "categorical_features": categories,
         "random_state": int(rng.integers(2**31)),
     }
-
-
-def _floats(codes: Codes) -> npt.NDArray[np.float32]:
-    found = codes.astype(np.float32)
-    found[codes == NULL] = np.nan
-    return found

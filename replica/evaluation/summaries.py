@@ -7,13 +7,13 @@ so a fuller summary has spread, extremes and the share of the commonest category
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from replica.evaluation.ground import Feature, Ground, Rows, Side, Values
+from replica.evaluation.ground import Feature, Ground, Side, Values
 from replica.evaluation.views import take
 from replica.evaluation.wide import Look
 from replica.planning.decisions import TablePlan

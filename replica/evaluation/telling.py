@@ -84,9 +84,8 @@ def tell_apart(
     guesses = np.full(len(codes), np.nan)
     for i in range(folds):
         train, test = fold != i, fold == i
-        if test.any() and 0 < is_other[train].sum() < train.sum():
-            model = classifier(codes[train], is_other[train], categories, rng)
-            guesses[test] = model(codes[test])[:, 1]
+        guess = classifier(codes[train], is_other[train], categories, rng)
+        guesses[test] = guess(codes[test])[:, 1]
     guessed = ~np.isnan(guesses)
     return _told(guesses[guessed], is_other[guessed], unit[guessed], fold[guessed])
 
@@ -111,10 +110,10 @@ def _told(guesses: Floats, is_other: npt.NDArray[np.bool_], unit: Ints, fold: In
         area, pull = area_under_curve(guesses[rows], is_other[rows])
         pulls[rows] = pull
         areas = np.append(areas, area)
-    count = max(1, len(areas))
+    units = len(np.unique(unit))
     return Told(
-        Estimate(accuracy, clustered_error(weight * (right - accuracy), unit), len(np.unique(unit))),
-        Estimate(float(areas.mean()) if len(areas) else 0.5, clustered_error(pulls / count, unit), len(np.unique(unit))),
+        Estimate(accuracy, clustered_error(weight * (right - accuracy), unit), units),
+        Estimate(float(areas.mean()), clustered_error(pulls / len(areas), unit), units),
     )
 
 

@@ -39,7 +39,8 @@ class Look:
 
     def beside(self, other: Look) -> Look:
         """Returns a look at the columns of both."""
-        return Look((*self.features, *other.features), lambda side, rows: self.values(side, rows) + other.values(side, rows))
+        features = (*self.features, *other.features)
+        return Look(features, lambda side, rows: self.values(side, rows) + other.values(side, rows))
 
     def named(self, before: str) -> Look:
         """Returns the same with something before the names."""
@@ -112,9 +113,7 @@ def coded(features: Sequence[Feature], samples: Sequence[Sequence[Values]]) -> l
     Returns:
         One matrix per sample: shape (rows, features).
     """
-    columns = [
-        _codes(feature, [values[i] for values in samples]) for i, feature in enumerate(features)
-    ]
+    columns = [_codes(feature, [values[i] for values in samples]) for i, feature in enumerate(features)]
     sizes = [len(values[0]) if values else 0 for values in samples]
     return [
         np.column_stack([column[i] for column in columns]) if columns else np.zeros((size, 0), np.uint8)
@@ -124,22 +123,27 @@ def coded(features: Sequence[Feature], samples: Sequence[Sequence[Values]]) -> l
 
 def _codes(feature: Feature, samples: list[Values]) -> list[Codes]:
     if feature.is_category:
-        counts = np.bincount(np.concatenate([values[values >= 0] for values in samples]).astype(np.int64))
-        numbers = np.empty(len(counts) + 1, np.int64)
-        numbers[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
-        numbers[-1] = NULL
-        return [_capped(numbers[values.astype(np.int64)]) for values in samples]
-    known = [values[~np.isnan(values)] for values in samples]
-    edges = np.unique(np.concatenate(known))
-    if len(edges) > CODES:
-        together = np.sort(np.concatenate(known))
-        edges = np.unique(together[np.linspace(0, len(together) - 1, CODES).astype(np.int64)])
+        numbers = _by_commonness(np.concatenate([values[values >= 0] for values in samples]).astype(np.int64))
+        return [numbers[values] for values in samples]
+    edges = _edges(np.concatenate([values[~np.isnan(values)] for values in samples]))
     return [
         np.where(np.isnan(values), NULL, np.searchsorted(edges, values, side="right")).astype(np.uint8)
         for values in samples
     ]
 
 
-def _capped(numbers: Ints) -> Codes:
-    """Rare labels share a code."""
-    return np.where((numbers >= CODES) & (numbers != NULL), CODES, numbers).astype(np.uint8)
+def _by_commonness(labels: Ints) -> Codes:
+    """The code of each label, the commonest first; rare ones share a code, and null comes last."""
+    counts = np.bincount(labels)
+    codes = np.full(len(counts) + 1, NULL)
+    codes[np.argsort(-counts, kind="stable")] = np.minimum(1 + np.arange(len(counts)), CODES)
+    codes[-1] = NULL
+    return codes.astype(np.uint8)
+
+
+def _edges(known: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Where codes begin: at every value, or at so many of them that each code has about as many rows."""
+    different = np.unique(known)
+    if len(different) <= CODES:
+        return different
+    return np.unique(np.sort(known)[np.linspace(0, len(known) - 1, CODES + 1).astype(np.int64)[:-1]])
