@@ -20,7 +20,7 @@ Bools = npt.NDArray[np.bool_]
 NULL = 0
 """The code of a value that is not there."""
 
-_MOST_ROUNDS, _FEWEST_ROUNDS, _ROWS_PER_ROUND = 100, 20, 100
+_MOST_ROUNDS, _FEWEST_ROUNDS, _ROWS_PER_ROUND = 100, 20, 200
 
 
 def classifier(
@@ -69,7 +69,7 @@ def _options(rows: int, categories: Bools, rng: np.random.Generator) -> dict[str
         "learning_rate": 0.3,
         "max_iter": int(np.clip(rows // _ROWS_PER_ROUND, _FEWEST_ROUNDS, _MOST_ROUNDS)),
         "max_depth": 6,
-        "max_leaf_nodes": None,
+        "max_leaf_nodes": 20,
         "min_samples_leaf": 20,
         "l2_regularization": 1.0,
         "early_stopping": False,

@@ -36,8 +36,8 @@ MOST_ROWS = 40_000
 FEWEST_ROWS = 25
 """With fewer rows of each sample there is nothing to be told."""
 
-# A fold of so many rows is certain enough; the ceiling and the floor may be less certain than the replica's own figure.
-_GUESSED, _CEILING_FOLDS, _FLOOR_FOLDS = 10_000, 3, 2
+# Folds are guessed until there are so many rows: the replica's own figure is to be more certain than what is beside it.
+_GUESSED = (5_000, 2_500, 1_000)
 CHANCE = 0.5
 
 # With less work than this, starting processes costs more than it saves.
@@ -184,10 +184,9 @@ def _job(ground: Ground, question: Question) -> _Job | None:
 def answer(job: _Job) -> tuple[What, TellScores]:
     """Answers a question; runs in a process of its own."""
     n = len(job.half)
-    folds = int(np.clip(-(-_GUESSED * FOLDS // (2 * n)), 1, FOLDS))
     replica, ceiling, floor = (
-        tell_apart(job.half, other, job.categories, job.rng, min(folds, most))
-        for other, most in zip(job.others, (FOLDS, _CEILING_FOLDS, _FLOOR_FOLDS), strict=True)
+        tell_apart(job.half, other, job.categories, job.rng, _folds(n, guessed))
+        for other, guessed in zip(job.others, _GUESSED, strict=True)
     )
     return job.what, TellScores(
         job.table,
@@ -197,7 +196,15 @@ def answer(job: _Job) -> tuple[What, TellScores]:
     )
 
 
+def _folds(rows: int, guessed: int) -> int:
+    """How many folds hold so many rows of two samples together."""
+    return min(FOLDS, -(-guessed * FOLDS // (2 * rows)))
+
+
 def _seconds(ground: Ground, question: Question) -> float:
     """About how long a question takes."""
     rows = min(MOST_ROWS, len(ground.original[question.table.id]) // 2)
-    return 10 * (0.05 + 2e-6 * min(rows, _GUESSED) * len(question.look.features))
+    if rows < FEWEST_ROWS:
+        return 0.0
+    fits = sum(_folds(rows, guessed) for guessed in _GUESSED)
+    return fits * (0.05 + 5e-7 * 2 * rows * len(question.look.features))
