@@ -36,9 +36,9 @@ def frames(tables: Frames) -> dict[str, pd.DataFrame]:
 def figures(real: dict[str, pd.DataFrame], synthetic: dict[str, pd.DataFrame]) -> dict[str, float]:
     known = metadata()
     found = {}
-    for table in real:
+    for table, rows in real.items():
         columns = known.tables[table].to_dict()
-        run = SingleTableDetection(**OPTIONS).run(real[table].copy(), synthetic[table].copy(), metadata=columns)
+        run = SingleTableDetection(**OPTIONS).run(rows.copy(), synthetic[table].copy(), metadata=columns)
         found[f"C2ST {table}"] = run["accuracy"]
     aggregated = AggregationDetection(**OPTIONS).run(real, synthetic, metadata=known)
     return found | {f"C2ST-Agg {table}": run["accuracy"] for table, run in aggregated.items()}

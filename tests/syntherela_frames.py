@@ -34,7 +34,7 @@ def replicas() -> dict[str, Frames]:
 def _frames(seed: int, link: float, shift: float) -> Frames:
     rng = np.random.Generator(np.random.PCG64(seed))
     region = (rng.random(CUSTOMERS) ** 2 * 5).astype(int)
-    age = np.floor(18 + 60 * (0.5 * rng.random(CUSTOMERS) + 0.5 * rng.random(CUSTOMERS)))
+    age = (18 + 60 * (0.5 * rng.random(CUSTOMERS) + 0.5 * rng.random(CUSTOMERS))).astype(int)
     income = np.round(1000 + 50 * age + 400 * region + 2000 * rng.random(CUSTOMERS) + 1500 * shift, 2)
     wish = link * (age - 18) / 60 + (1 - link) * rng.random(CUSTOMERS)
     orders = np.floor(8 * wish * rng.random(CUSTOMERS)).astype(int)
@@ -44,7 +44,7 @@ def _frames(seed: int, link: float, shift: float) -> Frames:
     usual = link * habit[customer] + (1 - link) * rng.random(n)
     amount = np.round(10 + 90 * usual + 20 * rng.random(n) + 20 * shift, 2)
     channel = ((0.7 * usual + 0.3 * rng.random(n)) * 4).astype(int)
-    quantity = 1 + np.floor(5 * rng.random(n) ** 2)
+    quantity = 1 + (5 * rng.random(n) ** 2).astype(int)
     return {
         "customer": {
             "id": np.arange(CUSTOMERS),

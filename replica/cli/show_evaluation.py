@@ -10,6 +10,7 @@ from rich.text import Text
 
 from replica.cli.show import figure_text, grid_of
 from replica.cli.show_behaviour import behaviour_json, behaviour_summary
+from replica.cli.show_detection import detection_summary
 from replica.evaluation.constraints import ConstraintScores
 from replica.evaluation.evaluate import EvaluationReport, RelationScores, TableScores
 from replica.evaluation.figures import Figure, mean_of
@@ -27,6 +28,7 @@ def evaluation_summary(report: EvaluationReport) -> Group:
     parts: list[RenderableType] = [_tables(report), Text()]
     if report.relations is not None:
         parts += [_relations(report.relations), Text()]
+    parts += detection_summary(report.detection)
     parts += behaviour_summary(report.behaviour)
     parts += [Text(f"note: {note}", style="dim") for note in report.notes]
     return Group(*parts, Text(_LEGEND, style="dim"), *_verdict(report.constraints))
@@ -80,5 +82,5 @@ def _verdict(constraints: ConstraintScores) -> list[Text]:
 def evaluation_json(report: EvaluationReport) -> dict[str, Any]:
     """The report with its summary, for JSON; without the SQL of queries, whose constants are the source's."""
     summary = {name: getattr(report, name) for name in ("shapes", "pairs", "fan_out", "valid")}
-    parts = {name: getattr(report, name) for name in ("tables", "relations", "constraints", "notes")}
+    parts = {name: getattr(report, name) for name in ("tables", "relations", "detection", "constraints", "notes")}
     return {"summary": summary, **parts, "behaviour": behaviour_json(report.behaviour)}

@@ -36,8 +36,9 @@ MOST_ROWS = 40_000
 FEWEST_ROWS = 25
 """With fewer rows of each sample there is nothing to be told."""
 
-# Folds are guessed until there are so many rows: the replica's own figure is to be more certain than what is beside it.
-_GUESSED = (5_000, 2_500, 1_000)
+# Folds are guessed until there are so many rows. The replica's own figure is to be more certain than its ceiling and
+# its floor, which are guessed in no more folds than these.
+_GUESSED, _MOST_FOLDS = (5_000, 2_500, 1_000), (FOLDS, 3, 1)
 CHANCE = 0.5
 
 # With less work than this, starting processes costs more than it saves.
@@ -185,8 +186,8 @@ def answer(job: _Job) -> tuple[What, TellScores]:
     """Answers a question; runs in a process of its own."""
     n = len(job.half)
     replica, ceiling, floor = (
-        tell_apart(job.half, other, job.categories, job.rng, _folds(n, guessed))
-        for other, guessed in zip(job.others, _GUESSED, strict=True)
+        tell_apart(job.half, other, job.categories, job.rng, folds)
+        for other, folds in zip(job.others, _folds(n), strict=True)
     )
     return job.what, TellScores(
         job.table,
@@ -196,9 +197,9 @@ def answer(job: _Job) -> tuple[What, TellScores]:
     )
 
 
-def _folds(rows: int, guessed: int) -> int:
-    """How many folds hold so many rows of two samples together."""
-    return min(FOLDS, -(-guessed * FOLDS // (2 * rows)))
+def _folds(rows: int) -> list[int]:
+    """How many folds are guessed of the replica, of the ceiling and of the floor."""
+    return [min(most, -(-wanted * FOLDS // (2 * rows))) for wanted, most in zip(_GUESSED, _MOST_FOLDS, strict=True)]
 
 
 def _seconds(ground: Ground, question: Question) -> float:
@@ -206,5 +207,4 @@ def _seconds(ground: Ground, question: Question) -> float:
     rows = min(MOST_ROWS, len(ground.original[question.table.id]) // 2)
     if rows < FEWEST_ROWS:
         return 0.0
-    fits = sum(_folds(rows, guessed) for guessed in _GUESSED)
-    return fits * (0.05 + 5e-7 * 2 * rows * len(question.look.features))
+    return sum(_folds(rows)) * (0.05 + 5e-7 * 2 * rows * len(question.look.features))

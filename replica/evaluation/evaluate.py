@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from replica.databases.base import Database
 from replica.evaluation.attacks.base import PrivacyReport
@@ -11,6 +11,7 @@ from replica.evaluation.behaviour import BehaviourScores, score_behaviour
 from replica.evaluation.coding import in_bins
 from replica.evaluation.columns import ShapeScores, score_columns
 from replica.evaluation.constraints import ConstraintScores, require_alike, score_constraints
+from replica.evaluation.detection import DetectionScores, score_detection
 from replica.evaluation.fanouts import score_fan_outs
 from replica.evaluation.figures import Figure, mean_of
 from replica.evaluation.ground import Ground, read_ground
@@ -87,6 +88,7 @@ class EvaluationReport:
         behaviour: answers to queries, how they are planned, and rules.
         notes: what a reader should know, a line each.
         privacy: what attacks found; None where none was tried.
+        detection: how well a classifier tells the replica from the original.
     """
 
     tables: tuple[TableScores, ...]
@@ -95,6 +97,7 @@ class EvaluationReport:
     behaviour: BehaviourScores
     notes: tuple[str, ...] = ()
     privacy: PrivacyReport | None = None
+    detection: DetectionScores = field(default_factory=DetectionScores)
 
     @property
     def shapes(self) -> Figure | None:
@@ -126,11 +129,12 @@ def evaluate(
         source: the original.
         target: the replica.
         plan: what is known of the original.
-        settings: the seed, and queries of the user's own.
+        settings: the seed, how many processes to use, and queries of the user's own.
         report: told how far the comparison is.
 
     Raises:
-        EvaluateError: the replica does not have the original's tables and columns, or a query of the user's is wrong.
+        EvaluateError: the replica does not have the original's tables and columns, a query of the user's is wrong, or
+            a process was killed.
     """
     own = read_queries(settings.queries)
     constraints = check_constraints(source, target, plan.schema, report)
@@ -140,7 +144,14 @@ def evaluate(
         ground = read_ground(original, synthetic, plan, settings, report)
         behaviour = score_behaviour(servers, ground, own, report)
     tables = tuple(_score_table(ground, table, report) for table in ground.original)
-    return EvaluationReport(tables, _score_relations(ground, report), constraints, behaviour, _notes(ground))
+    return EvaluationReport(
+        tables,
+        _score_relations(ground, report),
+        constraints,
+        behaviour,
+        _notes(ground),
+        detection=score_detection(ground, settings.processes, report),
+    )
 
 
 def check_constraints(source: Database, target: Database, schema: Schema, report: Report = ignore) -> ConstraintScores:

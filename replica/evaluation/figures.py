@@ -57,8 +57,8 @@ class Figure:
             return self
         turned = self.value < self.best
         low, high = (2 * self.best - self.high, 2 * self.best - self.low) if turned else (self.low, self.high)
-        ends = (None if end is None else self.best + self._off(end) for end in (self.ceiling, self.floor))
-        return Figure(self.best + self._off(self.value), low, high, *ends, self.best)
+        ceiling, floor = (None if end is None else self.best + self._off(end) for end in (self.ceiling, self.floor))
+        return Figure(self.best + self._off(self.value), low, high, ceiling, floor, self.best)
 
     def _off(self, value: float) -> float:
         return abs(value - self.best)

@@ -96,7 +96,7 @@ def mean(families: Families, values: Values) -> Floats:
     found, parent = families.of_values(values, np.isfinite(values))
     sums = np.bincount(parent, weights=found, minlength=families.count)
     counts = np.bincount(parent, minlength=families.count)
-    return np.divide(sums, counts, out=np.full(families.count, np.nan), where=counts > 0)
+    return _ratio(sums, counts)
 
 
 def spread(families: Families, values: Values) -> Floats:
@@ -105,8 +105,7 @@ def spread(families: Families, values: Values) -> Floats:
     away = (found - mean(families, values)[parent]) ** 2
     counts = np.bincount(parent, minlength=families.count)
     squares = np.bincount(parent, weights=away, minlength=families.count)
-    found = np.divide(squares, counts - 1, out=np.full(families.count, np.nan), where=counts > 1)
-    return np.sqrt(found)
+    return np.sqrt(_ratio(squares, counts - 1))
 
 
 def least(families: Families, values: Values) -> Floats:
@@ -140,7 +139,14 @@ def commonest(families: Families, values: Values) -> Floats:
     largest = np.zeros(families.count)
     np.maximum.at(largest, parent, counts)
     known = np.bincount(parent, weights=counts, minlength=families.count)
-    return np.divide(largest, known, out=np.full(families.count, np.nan), where=known > 0)
+    return _ratio(largest, known)
+
+
+def _ratio(sums: Ints | Floats, counts: Ints | Floats) -> Floats:
+    """Divides, where there is something to divide by."""
+    found = np.full(len(sums), np.nan)
+    np.divide(sums, counts, out=found, where=counts > 0)
+    return found
 
 
 def _labels(families: Families, values: Values) -> tuple[Ints, Ints]:
