@@ -49,6 +49,7 @@ LAYERS: dict[str, str] = {
         "control errors processes progress seeds schema databases kinds relations rules inference planning learning"
         " settings"
     ),
+    "report": "errors schema evaluation",
     "pipeline": (
         "control errors progress schema databases evaluation fit fitted imagining inference load plan planning sample"
         " settings"
