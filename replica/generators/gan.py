@@ -41,7 +41,7 @@ _RARE = 0.02
 # How far the logits are from those of independent columns when learning begins: at rest there no latent would matter.
 _SPREAD = 1.0
 # Size of what is known of a row beside the noise, which has 1.
-_TOLD = 1.5
+_TOLD = 2.5
 
 
 @dataclass(frozen=True)
