@@ -19,6 +19,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from replica.constraints.patterns import in_python
 from replica.kinds.base import is_null
 
 Mask = npt.NDArray[np.bool_]
@@ -482,19 +483,10 @@ def _pattern(ignore_case: bool, like: bool) -> Handler:
     return handler
 
 
-# An escaped character, a class, or an end of the text.
-_ENDS = re.compile(r"(\\.|\[\^?\]?(?:\\.|[^\]])*\])|\$", re.DOTALL)
-
-
 def _regular(pattern: str, ignore_case: bool) -> Callable[[str], Any]:
-    """PostgreSQL's regular expressions are Python's but for some classes and escapes."""
-    if "[[:" in pattern or "\\m" in pattern or "\\M" in pattern or "(?" in pattern or pattern.startswith("***"):
-        raise NotReadableError("a regular expression that Python writes otherwise")
-    # Python's $ stands before a last line break too; a dot is any character.
-    exact = _ENDS.sub(lambda found: found[1] or r"\Z", pattern)
     try:
-        return re.compile(exact, re.DOTALL | (re.IGNORECASE if ignore_case else 0)).search
-    except re.error:
+        return re.compile(in_python(pattern), re.DOTALL | (re.IGNORECASE if ignore_case else 0)).search
+    except (ValueError, re.error):
         raise NotReadableError("a regular expression that Python does not read") from None
 
 
