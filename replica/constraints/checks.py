@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, reduce
 from typing import Any, Literal
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -169,6 +170,10 @@ def as_value(values: pa.Array) -> _Value:
     if pa.types.is_string(kind) or pa.types.is_null(kind):
         texts = values.cast(pa.string()).fill_null("")
         return _Value(np.array(texts.to_pylist(), dtype=object), null)
+    if kind == pa.binary(16):
+        # UUIDs are in the order of their texts.
+        found = [str(UUID(bytes=value)) if value is not None else "" for value in values.to_pylist()]
+        return _Value(np.array(found, dtype=object), null)
     raise NotReadableError(f"values of type {kind}")
 
 
@@ -419,7 +424,17 @@ def _cast(node: exp.Expr, columns: Columns, n: int) -> _Value:
         return _Value(number.data, number.null)
     if name == "BOOLEAN" and (value.data.dtype == bool or value.null.all()):
         return value
+    if name == "UUID" and value.is_text:
+        return _Value(np.array([_canonical(text) for text in value.data.tolist()], dtype=object), value.null)
     return _cast_moment(value, name)
+
+
+def _canonical(text: str) -> str:
+    """A UUID as the server writes it."""
+    try:
+        return str(UUID(text)) if text else text
+    except ValueError:
+        raise NotReadableError("a UUID that is none") from None
 
 
 def _cast_moment(value: _Value, name: str) -> _Value:
