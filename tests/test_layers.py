@@ -40,9 +40,13 @@ LAYERS: dict[str, str] = {
     "imagining": "errors seeds schema databases.base kinds relations constraints inference planning making settings",
     "sample": "errors seeds schema databases.base kinds relations constraints settings planning fitted making",
     "load": "errors progress schema databases.base settings planning fitted sample",
-    "evaluation": ("errors progress seeds schema databases kinds relations rules inference planning learning settings"),
+    "control": "errors schema databases.base inference planning settings",
+    "evaluation": (
+        "control errors progress seeds schema databases kinds relations rules inference planning learning settings"
+    ),
     "pipeline": (
-        "errors progress schema databases evaluation fit fitted imagining inference load plan planning sample settings"
+        "control errors progress schema databases evaluation fit fitted imagining inference load plan planning sample"
+        " settings"
     ),
     "samples": "errors seeds databases",
 }

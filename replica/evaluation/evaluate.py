@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from replica.databases.base import Database
+from replica.evaluation.attacks.base import PrivacyReport
 from replica.evaluation.behaviour import BehaviourScores, score_behaviour
 from replica.evaluation.coding import in_bins
 from replica.evaluation.columns import ShapeScores, score_columns
@@ -85,6 +86,7 @@ class EvaluationReport:
         constraints: whether they hold.
         behaviour: answers to queries, how they are planned, and rules.
         notes: what a reader should know, a line each.
+        privacy: what attacks found; None where none was tried.
     """
 
     tables: tuple[TableScores, ...]
@@ -92,6 +94,7 @@ class EvaluationReport:
     constraints: ConstraintScores
     behaviour: BehaviourScores
     notes: tuple[str, ...] = ()
+    privacy: PrivacyReport | None = None
 
     @property
     def shapes(self) -> Figure | None:
