@@ -29,8 +29,8 @@ CREATE DOMAIN code AS text;
 CREATE TABLE row (
     id int PRIMARY KEY,
     a int, b bigint, n numeric(10,2), f float8, t text, v varchar(20), c char(5), s mood,
-    d date, e date, p date, q date, ts timestamp, tz timestamptz, h time, ok boolean, other boolean, tags text[], k code,
-    u uuid
+    d date, e date, p date, q date, ts timestamp, tz timestamptz, h time, ok boolean, other boolean, tags text[],
+    k code, u uuid
 );
 INSERT INTO row SELECT
     i,
