@@ -70,7 +70,7 @@ def _token(token: str, ascii_only: bool) -> str:
         raise ValueError("options inside the expression")
     if not token.startswith("[") or len(token) == 1:
         return token
-    named = _ANYWHERE | _ASCII if ascii_only else _ANYWHERE
+    named = {**_ANYWHERE, **_ASCII} if ascii_only else _ANYWHERE
 
     def written(found: re.Match[str]) -> str:
         mark, name, escaped, sign = found.groups()
