@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from replica.databases.base import Database
+from replica.evaluation.attacks.attacking import attack_replica
 from replica.evaluation.attacks.base import PrivacyReport
 from replica.evaluation.behaviour import BehaviourScores, score_behaviour
 from replica.evaluation.coding import in_bins
@@ -165,6 +166,7 @@ def evaluate(
         constraints,
         behaviour,
         _notes(ground),
+        privacy=attack_replica(ground, None, report),
         detection=score_detection(ground, settings.processes, report),
         plan=plan,
         pictures=draw_pictures(ground, (ground.original, ground.synthetic), excerpts, pairs),
