@@ -25,6 +25,8 @@
     │   ├── TargetBusyError      another run is writing this target
     │   └── IntegrityError       the server found a broken constraint
     ├── EvaluateError            two databases cannot be compared
+    │   └── GateError            a figure crosses a limit of the gate
+    ├── ReportError              a report cannot be written
     └── RecordError              the private record of a control is missing, or is of something else
 
 A message is one line: what is wrong, where, what to do. It never holds a value of the source or a
@@ -206,10 +208,22 @@ class EvaluateError(ReplicaError):
     exit_code = 50
 
 
+class GateError(EvaluateError):
+    """A figure crosses a limit of the gate, or what it asks for was not run."""
+
+    exit_code = 51
+
+
+class ReportError(ReplicaError):
+    """A report cannot be written."""
+
+    exit_code = 52
+
+
 class RecordError(ReplicaError):
     """The private record of a control is missing, cannot be written, or belongs to something else."""
 
-    exit_code = 51
+    exit_code = 53
 
 
 INTERRUPTED_EXIT_CODE = 130

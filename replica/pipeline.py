@@ -17,6 +17,7 @@ from replica.evaluation.constraints import ConstraintScores
 from replica.evaluation.evaluate import EvaluationReport, check_constraints
 from replica.evaluation.evaluate import evaluate as compare
 from replica.evaluation.own_queries import read_queries
+from replica.evaluation.portrait import Portrait, portray
 from replica.fit import fit
 from replica.fitted import FittedReplica
 from replica.imagining.rows import with_sizes
@@ -202,6 +203,22 @@ def evaluate(source: Url, target: Url, report: Report = ignore, settings: Settin
         # Rules count whether or not a replica was made to keep them.
         decided = _plan(found, replace(settings, rules=True), report).plan
     return compare(open_database(source), open_database(target), decided, settings, report)
+
+
+def describe(source: Url, target: Url, report: Report = ignore, settings: Settings | None = None) -> Portrait:
+    """Looks at a replica alone, and at whether it keeps the constraints that its source declares.
+
+    Nothing else is computed on rows of the source; what is taken for granted of columns is drafted from the replica.
+
+    Raises:
+        EvaluateError: the target does not have the source's tables and columns.
+    """
+    settings = replace(settings or Settings(), map_path=None, rules=False)
+    database, into = open_database(source), open_database(target)
+    constraints = check_constraints(database, into, database.introspect(), report)
+    with _source(target, settings) as found:
+        decided = _plan(found, settings, report).plan
+    return portray(into, decided, constraints, settings, report)
 
 
 def verify(source: Url, target: Url, report: Report = ignore, settings: Settings | None = None) -> ConstraintScores:

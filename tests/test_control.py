@@ -27,7 +27,7 @@ from replica.errors import PlanError, RecordError
 from replica.evaluation.control import control_masks
 from replica.pipeline import Planned
 from replica.schema.model import Schema
-from replica.schema.schema_map import write_map
+from replica.schema.schema_map import Role, write_map
 from replica.settings import Settings
 
 KEY = bytes(range(32))
@@ -138,10 +138,8 @@ def marks(source: Source, split: Split | None) -> set[str]:
     """The marks of the people in a control; without one, of everybody."""
     everybody = read_keys(source, CLIENT, None)
     held = set(everybody) - set(read_keys(source, CLIENT, split)) if split else set(everybody)
-    of = {
-        (region, number): mark for region, number, mark in rows(source.url, "SELECT region, number, mark FROM client")
-    }
-    return {of[key] for key in held}
+    found = rows(source.url, "SELECT region, number, mark FROM client")
+    return {mark for region, number, mark in found if (region, number) in held}
 
 
 def test_what_belongs_to_a_person_is_found_by_its_references(bank: Source) -> None:
@@ -259,7 +257,7 @@ def test_a_record_is_found_by_its_pair_alone(server: Server, bank: Source, writt
     assert found_record(bank.url, written.target, path) == written.record
     with pytest.raises(RecordError, match="another source or another replica") as caught:
         found_record(bank.url, bank.url, path)
-    assert caught.value.exit_code == 51
+    assert caught.value.exit_code == 53
     copy = server.fresh()
     try:
         # It is another database to the server, with other rows in between, and the same replica all the same.
@@ -328,9 +326,9 @@ def test_a_run_writes_its_record_and_evaluate_reads_it(
         assert f"public.person: {held} of 300 rows were kept out of learning" in " ".join(
             capsys.readouterr().out.split()
         )
-        assert command(*words, "--replace") == 51
+        assert command(*words, "--replace") == 53
         assert "mine.json exists" in capsys.readouterr().err.splitlines()[-1]
-        assert command("evaluate", people, target, "--record", state / "none.json") == 51
+        assert command("evaluate", people, target, "--record", state / "none.json") == 53
         assert found.split.key.hex() not in "".join(capsys.readouterr())
     finally:
         server.drop(target)
@@ -374,10 +372,13 @@ def test_what_cannot_be_split_is_refused(
 
 def test_a_map_must_name_one_table_of_persons(people: DatabaseUrl, state: Path) -> None:
     drafted = replica.draft(people)
-    for roles, message in (({"a.twin": "subject"}, "several"), ({"public.person": "private"}, "no table of persons")):
+    cases: list[tuple[str, Role, str]] = [
+        ("a.twin", "subject", "several tables are of persons"),
+        ("public.person", "private", "no table of persons was found"),
+    ]
+    for name, role, message in cases:
         tables = dict(drafted.schema_map.tables)
-        for name, role in roles.items():
-            tables[name] = replace(tables[name], role=role)
+        tables[name] = replace(tables[name], role=role)
         path = state / "map.yaml"
         path.write_text(write_map(replace(drafted.schema_map, tables=tables), {}), encoding="utf8")
         with pytest.raises(PlanError, match=message):

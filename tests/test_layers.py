@@ -44,6 +44,7 @@ LAYERS: dict[str, str] = {
     "evaluation": (
         "control errors progress seeds schema databases kinds relations rules inference planning learning settings"
     ),
+    "report": "errors schema evaluation",
     "pipeline": (
         "control errors progress schema databases evaluation fit fitted imagining inference load plan planning sample"
         " settings"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from replica.evaluation.coding import in_bins
 from replica.evaluation.columns import ShapeScores, score_columns
 from replica.evaluation.constraints import ConstraintScores, require_alike, score_constraints
 from replica.evaluation.control import control_masks
+from replica.evaluation.copies import score_newness
+from replica.evaluation.excerpts import read_excerpts
 from replica.evaluation.fanouts import score_fan_outs
 from replica.evaluation.figures import Figure, mean_of
 from replica.evaluation.ground import Ground, read_ground
@@ -29,6 +31,7 @@ from replica.evaluation.pairs import (
     score_siblings,
     score_table_pairs,
 )
+from replica.evaluation.pictures import Pictures, draw_pictures
 from replica.evaluation.servers import asking
 from replica.planning.decisions import Plan
 from replica.progress import Progress, Report, ignore
@@ -37,6 +40,10 @@ from replica.settings import Settings
 
 MOST_ROWS = 400_000
 """Rows of one table that are compared at most; of larger tables whole families are."""
+
+
+PAIRS_SHOWN = 3
+"""Pairs of columns of a table that are drawn."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class TableScores:
         columns: single columns; None where nothing was scored, as for a lookup, which is copied.
         pairs: pairs of its columns; None likewise.
         time: gaps, seasons, order; None without moments.
+        newness: how many rows are not the original's own, as :func:`~replica.evaluation.copies.score_newness` says.
     """
 
     table: str
@@ -58,6 +66,7 @@ class TableScores:
     columns: ShapeScores | None = None
     pairs: PairScores | None = None
     time: TimeScores | None = None
+    newness: Figure | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,8 @@ class EvaluationReport:
         behaviour: answers to queries, how they are planned, and rules.
         notes: what a reader should know, a line each.
         privacy: what attacks found; None where none was tried.
+        plan: what was known of the original.
+        pictures: what there is to see, by table: values and rows of both databases, for no log.
     """
 
     tables: tuple[TableScores, ...]
@@ -100,6 +111,8 @@ class EvaluationReport:
     behaviour: BehaviourScores
     notes: tuple[str, ...] = ()
     privacy: PrivacyReport | None = None
+    plan: Plan = field(kw_only=True, repr=False)
+    pictures: Pictures = field(default_factory=dict, kw_only=True, repr=False)
 
     @property
     def shapes(self) -> Figure | None:
@@ -146,9 +159,19 @@ def evaluate(
         record = record_of(original, synthetic, plan.schema, settings.record)
         ground = read_ground(original, synthetic, plan, settings, report)
         behaviour = score_behaviour(servers, ground, own, report)
+        excerpts = read_excerpts((original, synthetic), plan)
     tables = tuple(_score_table(ground, table, report) for table in ground.original)
     controls = control_masks(ground, record.split) if record else {}
-    return EvaluationReport(tables, _score_relations(ground, report), constraints, behaviour, _notes(ground, controls))
+    pairs = {table.table: _worst_pairs(table.pairs) for table in tables if table.pairs}
+    return EvaluationReport(
+        tables,
+        _score_relations(ground, report),
+        constraints,
+        behaviour,
+        _notes(ground, controls),
+        plan=plan,
+        pictures=draw_pictures(ground, (ground.original, ground.synthetic), excerpts, pairs),
+    )
 
 
 def check_constraints(source: Database, target: Database, schema: Schema, report: Report = ignore) -> ConstraintScores:
@@ -170,7 +193,13 @@ def _score_table(ground: Ground, table: str, report: Report) -> TableScores:
     if plan.role == "lookup":
         return TableScores(table, *totals)
     columns, pairs = score_columns(ground, table), score_table_pairs(ground, table)
-    return TableScores(table, *totals, columns, pairs, score_time(ground, plan))
+    return TableScores(table, *totals, columns, pairs, score_time(ground, plan), score_newness(ground, table))
+
+
+def _worst_pairs(scores: PairScores) -> list[tuple[str, str]]:
+    """The pairs that lie farthest under their ceiling."""
+    worst = sorted(scores.pairs, key=lambda pair: -pair[2].below_ceiling)
+    return [(one, other) for one, other, _ in worst[:PAIRS_SHOWN]]
 
 
 def _score_relations(ground: Ground, report: Report) -> RelationScores:

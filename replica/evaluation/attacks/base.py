@@ -45,6 +45,21 @@ class AttackResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What an attack is, whatever comes of it; see :class:`AttackResult`."""
+
+    name: str
+    question: str
+    threat: str
+
+    def not_run(self, why: str = "", table: str | None = None) -> AttackResult:
+        """Returns what is said of an attack that was not tried, or not yet."""
+        return AttackResult(
+            self.name, self.question, self.threat, table, None, None, None, None, None, "", 0, "not run", why
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class PrivacyReport:
     """What all attacks found.
 
