@@ -17,6 +17,7 @@ from replica.evaluation.columns import ShapeScores, score_columns
 from replica.evaluation.constraints import ConstraintScores, require_alike, score_constraints
 from replica.evaluation.control import control_masks
 from replica.evaluation.copies import score_newness
+from replica.evaluation.detection import DetectionScores, score_detection
 from replica.evaluation.excerpts import read_excerpts
 from replica.evaluation.fanouts import score_fan_outs
 from replica.evaluation.figures import Figure, mean_of
@@ -101,6 +102,7 @@ class EvaluationReport:
         behaviour: answers to queries, how they are planned, and rules.
         notes: what a reader should know, a line each.
         privacy: what attacks found; None where none was tried.
+        detection: how well a classifier tells the replica from the original.
         plan: what was known of the original.
         pictures: what there is to see, by table: values and rows of both databases, for no log.
     """
@@ -111,6 +113,7 @@ class EvaluationReport:
     behaviour: BehaviourScores
     notes: tuple[str, ...] = ()
     privacy: PrivacyReport | None = None
+    detection: DetectionScores = field(default_factory=DetectionScores)
     plan: Plan = field(kw_only=True, repr=False)
     pictures: Pictures = field(default_factory=dict, kw_only=True, repr=False)
 
@@ -144,11 +147,13 @@ def evaluate(
         source: the original.
         target: the replica.
         plan: what is known of the original.
-        settings: the seed, queries of the user's own, and the record of who was kept out of learning.
+        settings: the seed, how many processes to use, queries of the user's own, and the record of who was kept out
+            of learning.
         report: told how far the comparison is.
 
     Raises:
-        EvaluateError: the replica does not have the original's tables and columns, or a query of the user's is wrong.
+        EvaluateError: the replica does not have the original's tables and columns, a query of the user's is wrong, or
+            a process was killed.
         RecordError: the record is missing, or is of other databases.
     """
     own = read_queries(settings.queries)
@@ -169,6 +174,7 @@ def evaluate(
         constraints,
         behaviour,
         _notes(ground, controls),
+        detection=score_detection(ground, settings.processes, report),
         plan=plan,
         pictures=draw_pictures(ground, (ground.original, ground.synthetic), excerpts, pairs),
     )
