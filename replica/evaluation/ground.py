@@ -156,10 +156,17 @@ def read_ground(
     Raises:
         PrivilegeError: a table may not be read.
     """
-    sources, copies = (
-        read_source(snapshot, plan, settings, report, columns=_columns_to_read) for snapshot in (original, synthetic)
-    )
+    sources, copies = (read_all(snapshot, plan, settings, report) for snapshot in (original, synthetic))
     return compared(plan, sources, copies, settings.seed)
+
+
+def read_all(snapshot: Snapshot, plan: Plan, settings: Settings, report: Report = ignore) -> dict[str, SourceTable]:
+    """Reads one database with all columns; of credentials and bytes the length.
+
+    Raises:
+        PrivilegeError: a table may not be read.
+    """
+    return read_source(snapshot, plan, settings, report, columns=_columns_to_read)
 
 
 def compared(
