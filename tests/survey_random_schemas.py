@@ -80,7 +80,11 @@ def main() -> None:
     draw = given(schema=random_schemas(), scale=st.sampled_from([1.0, 0.5, 2.0]), all_made=st.booleans())
     # The number of examples shapes them, so it is always the same.
     always = settings(
-        max_examples=EXAMPLES, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=HealthCheck
+        max_examples=EXAMPLES,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     try:
         seed(wanted.seed)(always(draw(survey.take)))()
