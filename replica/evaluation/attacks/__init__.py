@@ -9,7 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from replica.evaluation.attacks import attributes, inference, linkability, membership, singling_out
+from replica.evaluation.attacks import (
+    attributes,
+    distances,
+    inference,
+    linkability,
+    membership,
+    scoreboard,
+    singling_out,
+    uniqueness,
+)
 from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.copies import PERSONS, ROWS, copied_rows, copied_subjects
 from replica.evaluation.attacks.scene import Scene
@@ -40,6 +49,9 @@ ATTACKS: Final[Mapping[str, Attack]] = {
         Attack(linkability.QUESTION, linkability.link),
         Attack(inference.QUESTION, inference.infer),
         Attack(attributes.QUESTION, attributes.predict),
+        Attack(uniqueness.QUESTION, uniqueness.single_out_by_few, needs_controls=False),
+        Attack(scoreboard.QUESTION, scoreboard.find_by_rows),
+        Attack(distances.QUESTION, distances.measure),
     )
 }
 """Attacks by name, the most trustworthy first."""
