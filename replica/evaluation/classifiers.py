@@ -6,10 +6,10 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import get_args
 
 from replica.errors import EvaluateError
-from replica.evaluation.detection import DetectionScores, TellJob, TellScores, What, questions
+from replica.evaluation.detection import DetectionScores, Question, TellJob, TellScores, What, questions
 from replica.evaluation.ground import Ground
 from replica.evaluation.predicting import UseJob, UseScores
-from replica.evaluation.use import predictions
+from replica.evaluation.use import Prediction, predictions
 from replica.processes import map_in_order
 from replica.progress import Progress, Report, ignore
 
@@ -30,7 +30,7 @@ def score_classifiers(
     Raises:
         EvaluateError: a process was killed.
     """
-    asked = [*questions(ground), *predictions(ground)]
+    asked: list[Question | Prediction] = [*questions(ground), *predictions(ground)]
     jobs = (job for one in asked if (job := one.job(ground)) is not None)
     pays = sum(one.seconds(ground) for one in asked) > _WORTH_PROCESSES_S
     told: dict[str, list[TellScores]] = {what: [] for what in get_args(What)}

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from replica.databases.base import Database
 from replica.evaluation.attacks.base import PrivacyReport
 from replica.evaluation.behaviour import BehaviourScores, score_behaviour
+from replica.evaluation.classifiers import score_classifiers
 from replica.evaluation.coding import in_bins
 from replica.evaluation.columns import ShapeScores, score_columns
 from replica.evaluation.constraints import ConstraintScores, require_alike, score_constraints
 from replica.evaluation.copies import score_newness
-from replica.evaluation.detection import DetectionScores, score_detection
+from replica.evaluation.detection import DetectionScores
 from replica.evaluation.excerpts import read_excerpts
 from replica.evaluation.fanouts import score_fan_outs
 from replica.evaluation.figures import Figure, mean_of
@@ -28,7 +29,9 @@ from replica.evaluation.pairs import (
     score_table_pairs,
 )
 from replica.evaluation.pictures import Pictures, draw_pictures
+from replica.evaluation.predicting import UseScores
 from replica.evaluation.servers import asking
+from replica.evaluation.use import unpredictable
 from replica.planning.decisions import Plan
 from replica.progress import Progress, Report, ignore
 from replica.schema.model import Schema
@@ -98,6 +101,7 @@ class EvaluationReport:
         notes: what a reader should know, a line each.
         privacy: what attacks found; None where none was tried.
         detection: how well a classifier tells the replica from the original.
+        use: what models that learned on the replica are worth on the original.
         plan: what was known of the original.
         pictures: what there is to see, by table: values and rows of both databases, for no log.
     """
@@ -109,6 +113,7 @@ class EvaluationReport:
     notes: tuple[str, ...] = ()
     privacy: PrivacyReport | None = None
     detection: DetectionScores = field(default_factory=DetectionScores)
+    use: tuple[UseScores, ...] = ()
     plan: Plan = field(kw_only=True, repr=False)
     pictures: Pictures = field(default_factory=dict, kw_only=True, repr=False)
 
@@ -159,13 +164,15 @@ def evaluate(
         excerpts = read_excerpts((original, synthetic), plan)
     tables = tuple(_score_table(ground, table, report) for table in ground.original)
     pairs = {table.table: _worst_pairs(table.pairs) for table in tables if table.pairs}
+    detection, use = score_classifiers(ground, settings.processes, report)
     return EvaluationReport(
         tables,
         _score_relations(ground, report),
         constraints,
         behaviour,
         _notes(ground),
-        detection=score_detection(ground, settings.processes, report),
+        detection=detection,
+        use=use,
         plan=plan,
         pictures=draw_pictures(ground, (ground.original, ground.synthetic), excerpts, pairs),
     )
@@ -213,8 +220,9 @@ def _score_relations(ground: Ground, report: Report) -> RelationScores:
 
 
 def _notes(ground: Ground) -> tuple[str, ...]:
-    return tuple(
+    families = (
         f"{table}: whole families were compared, {len(rows):,} of {rows.total:,} rows"
         for table, rows in ground.original.items()
         if table in ground.sampled
     )
+    return (*families, *unpredictable(ground))

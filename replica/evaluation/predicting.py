@@ -118,11 +118,12 @@ class UseJob:
         unit = unit[_is_known(test[1])]
         if not len(truth) or not len(values):
             return Estimate(0.5 if target.by == "auc" else 0.0, 0.0, 1)
-        learned = (codes[:, use], values, self.categories[use], self.rng)
+        codes, seen, categories = codes[:, use], seen[:, use], self.categories[use]
         if target.by == "r2":
-            return explained(truth, regressor(*learned)(seen[:, use]), unit)
+            numbers = np.asarray(values, np.float64)
+            return explained(np.asarray(truth, np.float64), regressor(codes, numbers, categories, self.rng)(seen), unit)
         guesses = np.zeros((len(truth), MOST_LABELS + 1))
-        guesses[:, np.unique(values)] = classifier(*learned)(seen[:, use])
+        guesses[:, np.unique(values)] = classifier(codes, values, categories, self.rng)(seen)
         return told_by_label(truth, guesses, unit)
 
 

@@ -1,8 +1,8 @@
 """Use: what a model learned on the replica is worth on the original.
 
-Train on synthetic, test on real (Esteban et al. 2017): a column is predicted from the row's other columns, from those of
-its parents and from its children summed up. The model learns on the replica and is tried on one half of the original;
-the ceiling is one that learned on the other half, and the floor one that learned on columns drawn one by one.
+Train on synthetic, test on real (Esteban et al. 2017): a column is predicted from the row's other columns, from those
+of its parents and from its children summed up. The model learns on the replica and is tried on one half of the
+original; the ceiling is one that learned on the other half, and the floor one that learned on columns drawn one by one.
 """
 
 from __future__ import annotations
@@ -121,9 +121,9 @@ def _target(feature: Feature, values: Sequence[Values]) -> Target | None:
         feature: the column.
         values: its values in half of the original, the replica, the other half, and the floor.
     """
-    known = values[0][~np.isnan(values[0])] if not feature.is_category else values[0][values[0] >= 0]
     if feature.is_category:
-        return _by_label(feature.name, known, values)
+        return _by_label(feature.name, values[0][values[0] >= 0], values)
+    known = np.asarray(values[0][~np.isnan(values[0])], np.float64)
     if len(np.unique(known)) < 2:
         return None
     half, replica, other, floor = (_ranks(np.sort(known), found) for found in values)
@@ -144,6 +144,6 @@ def _by_label(name: str, known: Values, values: Sequence[Values]) -> Target | No
 
 
 def _ranks(known: Values, values: Values) -> Floats:
-    """Where values stand among those of the original, 0 before all and 1 behind all, so that large ones are no larger."""
+    """Where values stand among those of the original: 0 before all, 1 behind all, so that none is far from the rest."""
     middle = (np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")) / 2
     return np.where(np.isnan(values), np.nan, middle / len(known))
