@@ -224,7 +224,7 @@ def run(source: Source, target: Target, settings: Settings, as_json: AsJson = Fa
 
 
 @app.command()
-@with_settings("map_path", "queries")
+@with_settings("map_path", "queries", "record")
 def evaluate(
     source: Original,
     target: Copy,

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+import numpy.typing as npt
+
+from replica.control.record import record_of
 from replica.databases.base import Database
+from replica.evaluation.attacks.attacking import attack_replica
 from replica.evaluation.attacks.base import PrivacyReport
 from replica.evaluation.behaviour import BehaviourScores, score_behaviour
 from replica.evaluation.classifiers import score_classifiers
 from replica.evaluation.coding import in_bins
 from replica.evaluation.columns import ShapeScores, score_columns
 from replica.evaluation.constraints import ConstraintScores, require_alike, score_constraints
+from replica.evaluation.control import control_masks
 from replica.evaluation.copies import score_newness
 from replica.evaluation.detection import DetectionScores
 from replica.evaluation.excerpts import read_excerpts
@@ -147,22 +153,26 @@ def evaluate(
         source: the original.
         target: the replica.
         plan: what is known of the original.
-        settings: the seed, how many processes to use, and queries of the user's own.
+        settings: the seed, how many processes to use, queries of the user's own, and the record of who was kept out
+            of learning.
         report: told how far the comparison is.
 
     Raises:
         EvaluateError: the replica does not have the original's tables and columns, a query of the user's is wrong, or
             a process was killed.
+        RecordError: the record is missing, or is of other databases.
     """
     own = read_queries(settings.queries)
     constraints = check_constraints(source, target, plan.schema, report)
     settings = replace(settings, fit_rows=MOST_ROWS)
     with source.snapshot() as original, target.snapshot() as synthetic, asking(original, synthetic) as servers:
         check_queries(servers, own)
+        record = record_of(original, synthetic, plan.schema, settings.record)
         ground = read_ground(original, synthetic, plan, settings, report)
         behaviour = score_behaviour(servers, ground, own, report)
         excerpts = read_excerpts((original, synthetic), plan)
     tables = tuple(_score_table(ground, table, report) for table in ground.original)
+    controls = control_masks(ground, record.split) if record else {}
     pairs = {table.table: _worst_pairs(table.pairs) for table in tables if table.pairs}
     detection, use = score_classifiers(ground, settings.processes, report)
     return EvaluationReport(
@@ -170,7 +180,8 @@ def evaluate(
         _score_relations(ground, report),
         constraints,
         behaviour,
-        _notes(ground),
+        _notes(ground, controls),
+        privacy=attack_replica(ground, controls, report),
         detection=detection,
         use=use,
         plan=plan,
@@ -219,10 +230,14 @@ def _score_relations(ground: Ground, report: Report) -> RelationScores:
     )
 
 
-def _notes(ground: Ground) -> tuple[str, ...]:
-    families = (
+def _notes(ground: Ground, controls: Mapping[str, npt.NDArray[np.bool_]]) -> tuple[str, ...]:
+    sampled = (
         f"{table}: whole families were compared, {len(rows):,} of {rows.total:,} rows"
         for table, rows in ground.original.items()
         if table in ground.sampled
     )
-    return (*families, *unpredictable(ground))
+    kept_out = (
+        f"{table}: {int(mask.sum()):,} of {len(mask):,} rows were kept out of learning"
+        for table, mask in list(controls.items())[:1]
+    )
+    return (*sampled, *kept_out, *unpredictable(ground))
