@@ -323,9 +323,9 @@ def test_a_run_writes_its_record_and_evaluate_reads_it(
         capsys.readouterr()
         assert command("evaluate", people, target, "--record", record) == 0
         held = 300 - len(read_keys(Source(people, replica.introspect(people)), "public.person", found.split))
-        assert f"public.person: {held} of 300 rows were kept out of learning" in " ".join(
-            capsys.readouterr().out.split()
-        )
+        told = " ".join(capsys.readouterr().out.split())
+        assert f"public.person: {held} of 300 rows were kept out of learning" in told
+        assert f"Attacks on persons (public.person): {300 - held} learned, {held} kept out" in told
         assert command(*words, "--replace") == 53
         assert "mine.json exists" in capsys.readouterr().err.splitlines()[-1]
         assert command("evaluate", people, target, "--record", state / "none.json") == 53

@@ -16,7 +16,7 @@ from replica.planning.decisions import Plan
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
-MOST_TARGETS = 2000
+MOST_TARGETS = 1000
 """Persons of each kind, learned or not, that an attack is tried on at most."""
 
 MOST_COPIES = 50_000
