@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from replica.control.keeping_out import KeptOut, keep_out, save_kept_out
+from replica.control.keeping_out import KeptOut, keep_out, recorded
 from replica.control.record import NO_RECORD, record_named, remember
 from replica.databases import open_database
 from replica.databases.base import Database, Finding, Snapshot
@@ -109,7 +109,7 @@ def learn(
         RecordError: the record cannot be written.
     """
     settings = settings or Settings()
-    with _source(url, settings) as source:
+    with _source(url, settings) as source, recorded(source.kept_out, settings):
         decided = _plan(source, settings, report)
         if planned is not None:
             planned(decided)
@@ -117,7 +117,6 @@ def learn(
         learned = fit(source.snapshot, decided.plan, ddl, settings, report)
     if source.kept_out is None:
         return learned
-    save_kept_out(source.kept_out, settings)
     return learned.apart_from(source.kept_out.record.id, source.kept_out.rows)
 
 
