@@ -18,7 +18,7 @@ import numpy.typing as npt
 from benchmarks.crowd import PERSON, VISIT, Crowd, draw_crowd, ground_of
 from replica.evaluation.attacks import ATTACKS, Attack
 from replica.evaluation.attacks.base import AttackResult
-from replica.evaluation.attacks.copies import SHARE
+from replica.evaluation.attacks.copies import PERSONS, ROWS, SHARE
 from replica.evaluation.attacks.scene import Scene, open_scene
 from replica.seeds import stream
 
@@ -46,7 +46,7 @@ def _replica(crowd: Crowd, held: npt.NDArray[np.bool_], leak: float, rng: np.ran
 
 def share_of_leak(attack: Attack) -> float:
     """Returns the share of members that an attack must find given away."""
-    return LEAK if attack.needs_controls else SHARE
+    return SHARE if attack.asks in (ROWS, PERSONS) else LEAK
 
 
 def rounds(attack: Attack, persons: int, leak: float, seeds: int) -> Iterator[tuple[AttackResult, ...]]:

@@ -21,6 +21,7 @@ LAYERS: dict[str, str] = {
     "progress": "",
     "seeds": "",
     "state": "errors",
+    "processes": "",
     "schema": "errors",
     "databases": "errors schema",
     "kinds": "errors schema databases.base",
@@ -35,14 +36,18 @@ LAYERS: dict[str, str] = {
     "fitted": "databases.base kinds generators relations planning",
     "artifact": "errors state schema databases.base kinds generators relations planning fitted",
     "learning": "errors progress seeds schema databases.base kinds generators relations rules settings planning fitted",
-    "fit": "errors progress seeds schema databases.base kinds generators relations settings planning fitted learning",
+    "fit": (
+        "errors processes progress seeds schema databases.base kinds generators relations settings planning fitted"
+        " learning"
+    ),
     "making": "errors seeds schema databases.base kinds relations constraints rules planning fitted",
     "imagining": "errors seeds schema databases.base kinds relations constraints inference planning making settings",
     "sample": "errors seeds schema databases.base kinds relations constraints settings planning fitted making",
     "load": "errors progress schema databases.base settings planning fitted sample",
     "control": "errors schema databases.base inference planning settings",
     "evaluation": (
-        "control errors progress seeds schema databases kinds relations rules inference planning learning settings"
+        "control errors processes progress seeds schema databases kinds relations rules inference planning learning"
+        " settings"
     ),
     "report": "errors schema evaluation",
     "pipeline": (

@@ -12,6 +12,7 @@ from replica.evaluation.coding import in_bins
 from replica.evaluation.columns import ShapeScores, score_columns
 from replica.evaluation.constraints import ConstraintScores, require_alike, score_constraints
 from replica.evaluation.copies import score_newness
+from replica.evaluation.detection import DetectionScores, score_detection
 from replica.evaluation.excerpts import read_excerpts
 from replica.evaluation.fanouts import score_fan_outs
 from replica.evaluation.figures import Figure, mean_of
@@ -96,6 +97,7 @@ class EvaluationReport:
         behaviour: answers to queries, how they are planned, and rules.
         notes: what a reader should know, a line each.
         privacy: what attacks found; None where none was tried.
+        detection: how well a classifier tells the replica from the original.
         plan: what was known of the original.
         pictures: what there is to see, by table: values and rows of both databases, for no log.
     """
@@ -106,6 +108,7 @@ class EvaluationReport:
     behaviour: BehaviourScores
     notes: tuple[str, ...] = ()
     privacy: PrivacyReport | None = None
+    detection: DetectionScores = field(default_factory=DetectionScores)
     plan: Plan = field(kw_only=True, repr=False)
     pictures: Pictures = field(default_factory=dict, kw_only=True, repr=False)
 
@@ -139,11 +142,12 @@ def evaluate(
         source: the original.
         target: the replica.
         plan: what is known of the original.
-        settings: the seed, and queries of the user's own.
+        settings: the seed, how many processes to use, and queries of the user's own.
         report: told how far the comparison is.
 
     Raises:
-        EvaluateError: the replica does not have the original's tables and columns, or a query of the user's is wrong.
+        EvaluateError: the replica does not have the original's tables and columns, a query of the user's is wrong, or
+            a process was killed.
     """
     own = read_queries(settings.queries)
     constraints = check_constraints(source, target, plan.schema, report)
@@ -161,6 +165,7 @@ def evaluate(
         constraints,
         behaviour,
         _notes(ground),
+        detection=score_detection(ground, settings.processes, report),
         plan=plan,
         pictures=draw_pictures(ground, (ground.original, ground.synthetic), excerpts, pairs),
     )

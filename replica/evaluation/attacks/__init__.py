@@ -9,6 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from replica.evaluation.attacks import (
+    attributes,
+    distances,
+    inference,
+    linkability,
+    membership,
+    scoreboard,
+    singling_out,
+    uniqueness,
+)
 from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.copies import PERSONS, ROWS, copied_rows, copied_subjects
 from replica.evaluation.attacks.scene import Scene
@@ -34,6 +44,14 @@ ATTACKS: Final[Mapping[str, Attack]] = {
     for attack in (
         Attack(ROWS, copied_rows, needs_controls=False),
         Attack(PERSONS, copied_subjects, needs_controls=False),
+        Attack(membership.ALL, membership.tell_members),
+        Attack(singling_out.QUESTION, singling_out.single_out),
+        Attack(linkability.QUESTION, linkability.link),
+        Attack(inference.QUESTION, inference.infer),
+        Attack(attributes.QUESTION, attributes.predict),
+        Attack(uniqueness.QUESTION, uniqueness.single_out_by_few, needs_controls=False),
+        Attack(scoreboard.QUESTION, scoreboard.find_by_rows),
+        Attack(distances.QUESTION, distances.measure),
     )
 }
 """Attacks by name, the most trustworthy first."""

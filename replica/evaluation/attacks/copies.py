@@ -28,7 +28,6 @@ SHARE = 0.01
 
 _ERROR = 0.025
 _MOST = 0.005
-_DETECTABLE = "one in a hundred of the persons learned is copied"
 
 ROWS = Question(
     "copied rows",
@@ -52,6 +51,7 @@ class Found:
         found: those of them of whom such a thing was found in the replica.
         background: how many times chance was seen at work.
         times: how many persons chance would find for each of these.
+        share: of the members, copied: the leak that must be found.
     """
 
     persons: int
@@ -59,6 +59,7 @@ class Found:
     found: int
     background: float
     times: float
+    share: float = SHARE
 
     @property
     def expected(self) -> float:
@@ -76,8 +77,8 @@ class Found:
 
     @property
     def power(self) -> float:
-        """Probability that copies of one person in a hundred would be called a leak."""
-        copied = int(SHARE * self.with_own)
+        """Probability that copies of that share would be called a leak."""
+        copied = int(self.share * self.with_own)
         least = max(self.expected + _MOST * self.persons, 1.0)
         counts = np.arange(int(least), int(least) + 20 + int(20 * np.sqrt(least)))
         enough = next((int(n) for n in counts if n > least and self.p(int(n)) < _ERROR), None)
@@ -89,7 +90,7 @@ class Found:
 def copied_rows(scene: Scene) -> tuple[AttackResult, ...]:
     """Looks each table's rows up; with and without texts, since texts are made anew even where the rest is not."""
     return tuple(
-        _result(ROWS, table, _worst(scene, [rows_of(scene.ground, table, texts) for texts in (False, True)]))
+        as_result(ROWS, table, _worst(scene, [rows_of(scene.ground, table, texts) for texts in (False, True)]))
         for table in scene.tables
     )
 
@@ -98,10 +99,10 @@ def copied_subjects(scene: Scene) -> tuple[AttackResult, ...]:
     """Looks up persons with all their rows, and all rows that a person has in one table."""
     ground, subject = scene.ground, scene.subject
     whole = [persons_of(ground, subject, scene.tables, texts) for texts in (False, True)]
-    found = [_result(PERSONS, None, _worst(scene, whole))]
+    found = [as_result(PERSONS, None, _worst(scene, whole))]
     for table in scene.tables[1:]:
         ways = [families_of(ground, subject, table, texts) for texts in (False, True)]
-        found.append(_result(PERSONS, table, _worst(scene, ways)))
+        found.append(as_result(PERSONS, table, _worst(scene, ways)))
     return tuple(found)
 
 
@@ -113,7 +114,7 @@ def _worst(scene: Scene, ways: Iterable[Fingerprints]) -> Found:
 
 def look_up(prints: Fingerprints, scene: Scene) -> Found:
     """Counts persons who have something of their own that is in the replica."""
-    learned = scene.learned if scene.learned is not None else np.ones(scene.persons, dtype=bool)
+    learned = scene.learned_or_all
     there = np.isin(prints.original, prints.synthetic)
     held = prints.held_by()
     own, found, shared = (
@@ -133,7 +134,8 @@ def _persons(holders: Ints, persons: int) -> Bools:
     return np.bincount(holders[holders < persons], minlength=persons) > 0
 
 
-def _result(question: Question, table: str | None, found: Found) -> AttackResult:
+def as_result(question: Question, table: str | None, found: Found) -> AttackResult:
+    """Says what follows from what was found."""
     rate, reach = wilson(found.found, found.persons)
     return replace(
         question.not_run(table=table),
@@ -142,7 +144,7 @@ def _result(question: Question, table: str | None, found: Found) -> AttackResult
         high=min(1.0, rate + reach),
         baseline=found.expected / max(1, found.persons),
         power=found.power,
-        detectable=_DETECTABLE,
+        detectable=f"{found.share:.0%} of the persons learned are copied",
         n=found.persons,
         verdict=decide(leaks=found.is_leak, beats_guessing=True, power=found.power),
         note=f"{found.found:,} persons found, {found.expected:,.1f} expected by chance",

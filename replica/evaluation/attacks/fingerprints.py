@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,12 @@ def rows_of(ground: Ground, table: str, texts: bool) -> Fingerprints:
     one, other = _marks(ground, table, texts)
     original = ground.original[table]
     return Fingerprints(one, original.holders if original.holders is not None else np.arange(len(one)), other)
+
+
+def columns_of(ground: Ground, table: str, columns: Sequence[str]) -> Fingerprints:
+    """Returns fingerprints of some columns of a table of persons."""
+    one, other = (_row_marks(side[table], columns) for side in (ground.original, ground.synthetic))
+    return Fingerprints(one, np.arange(len(one)), other)
 
 
 def families_of(ground: Ground, subject: str, table: str, texts: bool) -> Fingerprints:
@@ -90,7 +96,7 @@ def _marks(ground: Ground, table: str, texts: bool) -> tuple[Marks, Marks]:
     return original, synthetic
 
 
-def _row_marks(rows: Rows, names: list[str]) -> Marks:
+def _row_marks(rows: Rows, names: Sequence[str]) -> Marks:
     found = np.zeros(len(rows), dtype=np.uint64)
     for name in names:
         numbers = rows.texts.get(name, rows.values[name]).astype(np.float64) + 0.0  # No negative zero.

@@ -47,6 +47,11 @@ class Scene:
         """Persons of the original."""
         return len(self.ground.original[self.subject])
 
+    @property
+    def learned_or_all(self) -> Bools:
+        """Which persons were learned; all of them where it is not known."""
+        return self.learned if self.learned is not None else np.ones(self.persons, dtype=bool)
+
     @cached_property
     def traits(self) -> tuple[Trait, ...]:
         """What can be said of each person."""
@@ -70,7 +75,7 @@ class Scene:
     @property
     def targets_learned(self) -> Bools:
         """Which of the targets were learned."""
-        return self.learned[self.targets] if self.learned is not None else np.zeros(0, bool)
+        return self.learned_or_all[self.targets]
 
     @property
     def note(self) -> str:
