@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from conftest import CompanyReplica, Server
+from conftest import Server
 from postgres_tools import as_role, made_roles, value
 
 from replica import errors
@@ -35,8 +35,8 @@ QUICK = ("--effort", "0.1", "--workers", "1", "--quiet")
 
 
 @pytest.fixture(scope="module")
-def honest(company: DatabaseUrl, company_replica: CompanyReplica) -> EvaluationReport:
-    return evaluate(company, company_replica.url)
+def honest(company_report: EvaluationReport) -> EvaluationReport:
+    return company_report
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_the_worst_part_counts_where_a_limit_says_so(honest: EvaluationReport, t
     report = replace(honest, tables=tables)
     assert judge(gate_of("privacy:\n  newness: {below_ceiling: 0.1}", tmp_path), report).passed
     (failed,) = judge(gate_of("privacy:\n  newness: {worst: 0.1}", tmp_path), report).failed
-    assert failed.text == "hr.employee: 0.400 under the ceiling, at most 0.1 allowed"
+    assert failed.text == "hr.employee: 0.400 from the ceiling, at most 0.1 allowed"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_attacks_that_nobody_ran_are_not_passed_unless_there_is_nobody_to_attack
     ],
 )
 def test_what_a_gate_file_may_not_hold_is_named_with_its_line(text: str, line: int, says: str, tmp_path: Path) -> None:
-    with pytest.raises(errors.SettingsError, match="gate.yaml") as caught:
+    with pytest.raises(errors.SettingsError, match=r"gate\.yaml") as caught:
         gate_of(text, tmp_path)
     assert f"gate.yaml:{line}:" in str(caught.value)
     assert says in str(caught.value)

@@ -42,6 +42,14 @@ class Figure:
         return max(0.0, self._off(self.value) - self._off(self.ceiling)) if self.ceiling is not None else 0.0
 
     @property
+    def surely_below_ceiling(self) -> float:
+        """The same of the end of the interval that lies nearest to the best: what is left when chance gets its due."""
+        if self.ceiling is None:
+            return 0.0
+        nearest = float(np.clip(self.best, self.low, self.high))
+        return max(0.0, self._off(nearest) - self._off(self.ceiling))
+
+    @property
     def fidelity(self) -> float | None:
         """Where the value lies between floor, 0, and ceiling, 1; None where these are hardly apart."""
         if self.ceiling is None or self.floor is None:

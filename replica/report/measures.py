@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from replica.evaluation.attacks.base import AttackResult, PrivacyReport
+from replica.evaluation.detection import TellScores, What
 from replica.evaluation.evaluate import EvaluationReport, RelationScores
 from replica.evaluation.figures import Figure, mean_of
 from replica.evaluation.moments import TimeScores
@@ -14,7 +15,7 @@ from replica.evaluation.pairs import PairScores
 from replica.schema.model import quote_name
 
 Group = Literal["constraints", "utility", "privacy"]
-Kind = Literal["count", "score", "attacks"]
+Kind = Literal["count", "score", "guesses", "attacks"]
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class Measured:
     @property
     def worst(self) -> tuple[Part, ...]:
         """The parts that surely lie under their ceilings, the farthest first."""
-        below = [part for part in self.parts if sure_shortfall(part.figure) > 0]
-        return tuple(sorted(below, key=lambda part: -sure_shortfall(part.figure)))
+        below = [part for part in self.parts if part.figure.surely_below_ceiling > 0]
+        return tuple(sorted(below, key=lambda part: -part.figure.surely_below_ceiling))
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class Measure:
         group: which of the three verdicts it belongs to.
         title: what it is, for a reader.
         take: takes it from a report.
-        kind: a score, a number of things that are wrong, or the verdicts of attacks.
+        kind: a score, a number of things that are wrong, how often a classifier guesses right, or the verdicts of
+            attacks.
     """
 
     group: Group
@@ -80,15 +82,14 @@ class Measure:
     kind: Kind = "score"
 
 
-def sure_shortfall(figure: Figure) -> float:
-    """Returns how far at least a score lies under its ceiling: what is left when chance gets its due."""
-    return max(0.0, figure.ceiling - figure.high) if figure.ceiling is not None else 0.0
-
-
 def utility_of(report: EvaluationReport) -> Figure | None:
-    """Returns the mean of all scores of use that have a ceiling and a floor; None where nothing was scored."""
+    """Returns the mean of all scores of use of which 1 is best and that have a ceiling and a floor.
+
+    None where nothing was scored.
+    """
     found = (measure.take(report).figure for measure in MEASURES.values() if measure.group == "utility")
-    return mean_of([one for one in found if one is not None and one.ceiling is not None and one.floor is not None])
+    whole = [one for one in found if one is not None and one.ceiling is not None and one.floor is not None]
+    return mean_of([one for one in whole if one.best == 1.0])
 
 
 # Constraints
@@ -157,6 +158,17 @@ def _queries(report: EvaluationReport) -> Measured:
     return Measured(queries.agreement, parts=parts)
 
 
+def _told(what: What) -> Callable[[EvaluationReport], Measured]:
+    """How often a classifier guesses right."""
+
+    def take(report: EvaluationReport) -> Measured:
+        scores: tuple[TellScores, ...] = getattr(report.detection, what)
+        parts = tuple(Part(found.table, found.table, found.accuracy) for found in scores)
+        return Measured(report.detection.mean(what), parts=parts)
+
+    return take
+
+
 def _plans(report: EvaluationReport) -> Measured:
     return Measured(report.behaviour.plans.same if report.behaviour.plans else None)
 
@@ -215,6 +227,16 @@ MEASURES: Final[Mapping[str, Measure]] = {
         "utility", "two rows that one child points to", _spanning(lambda found: found.coparents)
     ),
     "utility.time": Measure("utility", "time: seasons, trends, order, gaps", _time),
+    "utility.told_rows": Measure("utility", "rows told from the original's", _told("rows"), "guesses"),
+    "utility.told_with_parents": Measure(
+        "utility", "rows with what they point to, told from the original's", _told("with_parents"), "guesses"
+    ),
+    "utility.told_children": Measure(
+        "utility", "rows with their children summed up, told from the original's", _told("children"), "guesses"
+    ),
+    "utility.told_children_strict": Measure(
+        "utility", "the same with spread and extremes", _told("children_strict"), "guesses"
+    ),
     "utility.queries": Measure("utility", "answers to queries", _queries),
     "utility.plans": Measure("utility", "plans of queries", _plans),
     "privacy.newness": Measure("privacy", "rows that are not copies", _newness),
