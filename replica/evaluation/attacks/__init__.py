@@ -18,6 +18,7 @@ from replica.evaluation.attacks import (
     scoreboard,
     singling_out,
     uniqueness,
+    values,
 )
 from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.copies import PERSONS, ROWS, copied_rows, copied_subjects
@@ -44,6 +45,7 @@ ATTACKS: Final[Mapping[str, Attack]] = {
     for attack in (
         Attack(ROWS, copied_rows, needs_controls=False),
         Attack(PERSONS, copied_subjects, needs_controls=False),
+        Attack(values.QUESTION, values.copied_values),
         Attack(membership.ALL, membership.tell_members),
         Attack(singling_out.QUESTION, singling_out.single_out),
         Attack(linkability.QUESTION, linkability.link),

@@ -135,13 +135,14 @@ class Trial:
     Attributes:
         success: between 0 and 1: shape (persons,).
         learned: which of them were learned.
-        guessing: success of somebody who guesses without looking persons up in the replica.
+        guessing: success of somebody who guesses without looking persons up in the replica; None where there is
+            nothing to guess, since success would always come of a leak or of chance.
         note: what a reader should know beside it.
     """
 
     success: Floats
     learned: Bools
-    guessing: float
+    guessing: float | None
     note: str = ""
 
 
@@ -157,7 +158,9 @@ def judge(question: Question, trial: Trial, rng: np.random.Generator, leak: Leak
     found = compare(trial.success, trial.learned)
     value, low, high = found.risk()
     strength = power_of(found, leak, _spread(trial.success[~trial.learned]), rng)
-    rates = f"succeeds with {found.rate:.1%} of those learned; guessing would with {trial.guessing:.1%}"
+    rates = f"succeeds with {found.rate:.1%} of those learned"
+    if trial.guessing is not None:
+        rates += f"; guessing would with {trial.guessing:.1%}"
     return replace(
         question.not_run(),
         figure=value,
@@ -169,7 +172,7 @@ def judge(question: Question, trial: Trial, rng: np.random.Generator, leak: Leak
         n=len(trial.success),
         verdict=decide(
             leaks=found.p < ERROR and value > leak.most,
-            beats_guessing=bool(trial.success.mean() > trial.guessing),
+            beats_guessing=trial.guessing is None or bool(trial.success.mean() > trial.guessing),
             within_limit=value <= leak.most,
             power=strength,
         ),

@@ -19,6 +19,7 @@ from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.chance import decide, wilson
 from replica.evaluation.attacks.fingerprints import Fingerprints, families_of, persons_of, rows_of
 from replica.evaluation.attacks.scene import Scene
+from replica.evaluation.ground import Ground
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -89,21 +90,26 @@ class Found:
 
 def copied_rows(scene: Scene) -> tuple[AttackResult, ...]:
     """Looks each table's rows up; with and without texts, since texts are made anew even where the rest is not."""
+    ground = _as_learned(scene)
     return tuple(
-        as_result(ROWS, table, _worst(scene, [rows_of(scene.ground, table, texts) for texts in (False, True)]))
+        as_result(ROWS, table, _worst(scene, [rows_of(ground, table, texts) for texts in (False, True)]))
         for table in scene.tables
     )
 
 
 def copied_subjects(scene: Scene) -> tuple[AttackResult, ...]:
     """Looks up persons with all their rows, and all rows that a person has in one table."""
-    ground, subject = scene.ground, scene.subject
+    ground, subject = _as_learned(scene), scene.subject
     whole = [persons_of(ground, subject, scene.tables, texts) for texts in (False, True)]
     found = [as_result(PERSONS, None, _worst(scene, whole))]
     for table in scene.tables[1:]:
         ways = [families_of(ground, subject, table, texts) for texts in (False, True)]
         found.append(as_result(PERSONS, table, _worst(scene, ways)))
     return tuple(found)
+
+
+def _as_learned(scene: Scene) -> Ground:
+    return replace(scene.ground, original=scene.as_learned)
 
 
 def _worst(scene: Scene, ways: Iterable[Fingerprints]) -> Found:

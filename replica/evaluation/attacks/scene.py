@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from replica.evaluation.attacks.people import Trait, traits_of
-from replica.evaluation.ground import Ground
+from replica.evaluation.ground import Ground, Rows, Side
 from replica.planning.decisions import Plan
 
 Bools = npt.NDArray[np.bool_]
@@ -35,12 +35,14 @@ class Scene:
         subject: id of the table of persons.
         tables: ids of the tables whose rows belong to persons, the persons' own first.
         learned: which persons of the original were learned; None where that is not known.
+        as_learned: the original's rows, those that a person has and that were kept out of learning being nobody's.
     """
 
     ground: Ground
     subject: str
     tables: tuple[str, ...]
     learned: Bools | None
+    as_learned: Side
 
     @property
     def persons(self) -> int:
@@ -98,13 +100,32 @@ def open_scene(ground: Ground, controls: Mapping[str, Bools] | None) -> Scene | 
 
     Args:
         ground: both databases.
-        controls: which rows of the original were kept out of learning, by table; None where that is not known.
+        controls: which rows of the original were kept out of learning, by table, that of the persons first; None or
+            empty where that is not known.
     """
-    subject = subject_of(ground.plan)
+    subject = next(iter(controls)) if controls else subject_of(ground.plan)
     if subject is None or not len(ground.original[subject]) or not len(ground.synthetic[subject]):
         return None
-    kept_out = controls.get(subject) if controls is not None else None
-    return Scene(ground, subject, tables_of(ground.plan, subject), None if kept_out is None else ~kept_out)
+    tables = tables_of(ground.plan, subject)
+    if not controls:
+        return Scene(ground, subject, tables, None, ground.original)
+    learned = ~controls[subject]
+    return Scene(ground, subject, tables, learned, _of_those_learned(ground, tables, learned, controls))
+
+
+def _of_those_learned(
+    ground: Ground, tables: tuple[str, ...], learned: Bools, controls: Mapping[str, Bools]
+) -> dict[str, Rows]:
+    """The original without rows that were kept out since they lead to others too, as a row of two persons does."""
+    found = dict(ground.original)
+    for table in tables[1:]:
+        rows = found[table]
+        if rows.holders is None or table not in controls:
+            continue
+        theirs = (rows.holders < len(learned)) & learned[np.minimum(rows.holders, len(learned) - 1)]
+        nobody = len(learned) + np.arange(len(rows))
+        found[table] = replace(rows, holders=np.where(theirs & controls[table], nobody, rows.holders))
+    return found
 
 
 def subject_of(plan: Plan) -> str | None:
