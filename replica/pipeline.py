@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from replica.control.keeping_out import KeptOut, keep_out, save_kept_out
+from replica.control.record import NO_RECORD, record_named, remember
 from replica.databases import open_database
 from replica.databases.base import Database, Finding, Snapshot
 from replica.databases.url import DatabaseUrl
@@ -92,7 +94,7 @@ def learn(
     report: Report = ignore,
     planned: Callable[[Planned], None] | None = None,
 ) -> FittedReplica:
-    """Learns a source.
+    """Learns a source; with a control in ``settings``, without some of its people, who are written to a private record.
 
     Args:
         url: the source.
@@ -104,6 +106,7 @@ def learn(
     Raises:
         PrivilegeError: a table may not be read.
         FitError: a table could not be learned.
+        RecordError: the record cannot be written.
     """
     settings = settings or Settings()
     with _source(url, settings) as source:
@@ -111,7 +114,11 @@ def learn(
         if planned is not None:
             planned(decided)
         ddl = source.snapshot.dump(target_version)
-        return fit(source.snapshot, decided.plan, ddl, settings, report)
+        learned = fit(source.snapshot, decided.plan, ddl, settings, report)
+    if source.kept_out is None:
+        return learned
+    save_kept_out(source.kept_out, settings)
+    return learned.apart_from(source.kept_out.record.id, source.kept_out.rows)
 
 
 def write(
@@ -134,12 +141,19 @@ def write(
     Raises:
         TargetNotEmptyError: the target holds tables and may not be replaced.
         LoadError: the server refused something; the target is as it was.
+        RecordError: the record in ``settings`` is of another fit.
     """
     settings = settings or Settings()
     settings = with_full_names(settings, replica.plan.schema)
+    record = record_named(replica.control, settings.record) if replica.control else None
     target = open_database(url)
     _refuse_errors(target.check_target(replica.plan.schema, replace=settings.replace))
-    return load(replica, partial(sample, replica, settings), target, settings, report, accept=accept)
+    loaded = load(replica, partial(sample, replica, settings), target, settings, report, accept=accept)
+    if record is not None:
+        remember(record, target, replica.plan.schema, settings.record)
+    elif replica.control:
+        loaded = replace(loaded, notes=(*loaded.notes, NO_RECORD))
+    return loaded
 
 
 def replicate(
@@ -211,8 +225,9 @@ def evaluate(source: Url, target: Url, report: Report = ignore, settings: Settin
     Raises:
         SettingsError: the file with the user's queries holds something else.
         EvaluateError: the target does not have the source's tables and columns, or a query of the user's is wrong.
+        RecordError: the record in ``settings`` is missing, or is of other databases.
     """
-    settings = settings or Settings()
+    settings = replace(settings or Settings(), control=None, subject=None)
     read_queries(settings.queries)  # What holds no queries is refused before any database is looked at.
     with _source(source, settings) as found:
         # Rules count whether or not a replica was made to keep them.
@@ -274,19 +289,23 @@ class _Source:
     schema: Schema
     snapshot: Snapshot
     notes: tuple[str, ...] = ()
+    kept_out: KeptOut | None = None
 
 
 @contextmanager
 def _source(url: Url, settings: Settings) -> Iterator[_Source]:
-    """Opens a source; where its rows may not be looked at, imagined ones stand in for them."""
+    """Opens a source, without whom a control keeps out; imagined rows stand in for those that may not be looked at."""
     database = open_database(url)
     schema = database.introspect()
     _refuse_errors(database.check_source(schema))
     with database.snapshot() as snapshot:
-        if not settings.schema_only:
+        if settings.schema_only:
+            yield _imagined(snapshot, schema, settings)
+        elif settings.control is None:
             yield _Source(schema, snapshot)
-            return
-        yield _imagined(snapshot, schema, settings)
+        else:
+            kept = keep_out(snapshot, schema, settings)
+            yield _Source(schema, kept.view, kept.notes, kept)
 
 
 def _imagined(snapshot: Snapshot, schema: Schema, settings: Settings) -> _Source:

@@ -13,6 +13,9 @@ from replica.generators import DEFAULT_GENERATOR, GENERATORS
 ROWS_PER_TABLE = 100
 """Rows per table where nothing is learned and no number is given."""
 
+MOST_CONTROL = 0.5
+"""The largest share of the persons that may be kept out of learning."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -36,6 +39,9 @@ class Settings:
         replace: replace a target that is not empty.
         rules: keep the rules that the schema map holds, and look for rules where there is no map.
         queries: a file with queries of the user's own, whose answers an evaluation compares; None for none.
+        control: share of the persons who are kept out of learning, for attacks to compare with; None for nobody.
+        subject: the table whose rows are these persons; None to take the one that the map or the draft calls so.
+        record: the file with the key that tells who was kept out; None for one in the user's folder for state.
     """
 
     seed: int = 0
@@ -55,6 +61,9 @@ class Settings:
     replace: bool = False
     rules: bool = True
     queries: Path | None = None
+    control: float | None = None
+    subject: str | None = None
+    record: Path | None = None
 
     def __post_init__(self) -> None:
         """Checks single values; whether they fit a schema is for the plan to say.
@@ -78,9 +87,20 @@ class Settings:
                 raise SettingsError(f"{name} must be at least {least}, however: {given}")
         if self.rows_per_table != ROWS_PER_TABLE and not self.schema_only:
             raise SettingsError("rows per table is for --schema-only: give --scale or --rows instead")
+        self._check_control()
         for table, count in self.rows.items():
             if count < 0:
                 raise SettingsError(f"--rows {table}={count}: a number of rows cannot be negative")
+
+    def _check_control(self) -> None:
+        if self.control is None:
+            if self.subject is not None:
+                raise SettingsError("--subject says whom --control keeps out of learning: give that too")
+            return
+        if not 0 < self.control <= MOST_CONTROL:
+            raise SettingsError(f"control {self.control:g} is out of range: give a share above 0, up to {MOST_CONTROL}")
+        if self.schema_only:
+            raise SettingsError("--schema-only reads no row, so there is nobody for --control to keep out: give one")
 
     @property
     def processes(self) -> int:

@@ -246,7 +246,7 @@ def run(
 
 
 @app.command()
-@with_settings("map_path", "queries")
+@with_settings("map_path", "queries", "record")
 def evaluate(
     source: Original,
     target: Copy,

@@ -135,6 +135,31 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
         None,
         _option("queries", metavar="FILE", help="SELECT statements of your own whose answers are compared too."),
     ),
+    "control": (
+        float | None,
+        None,
+        _option(
+            "control",
+            metavar="SHARE",
+            help="Keep a share of the persons out of learning, so that attacks have somebody to compare with.",
+            show_default="nobody",
+        ),
+    ),
+    "subject": (
+        str | None,
+        None,
+        _option("subject", metavar="SCHEMA.TABLE", help="The table of these persons.", show_default="as mapped"),
+    ),
+    "record": (
+        Path | None,
+        None,
+        _option(
+            "record",
+            metavar="FILE",
+            help="The private record of who was kept out.",
+            show_default="in the user's folder for state",
+        ),
+    ),
     "replace": (
         bool,
         False,
@@ -152,8 +177,8 @@ PLANNING: Final = (
     "min_holders",
     "rules",
 )
-LEARNING: Final = (*PLANNING, "seed", "workers", "max_minutes", "effort", "fit_rows")
-WRITING: Final = ("replace", "seed", "workers", "scale", "rows", "rules")
+LEARNING: Final = (*PLANNING, "seed", "workers", "max_minutes", "effort", "fit_rows", "control", "subject", "record")
+WRITING: Final = ("replace", "seed", "workers", "scale", "rows", "rules", "record")
 RUNNING: Final = tuple(dict.fromkeys((*WRITING, *LEARNING)))
 
 

@@ -26,7 +26,6 @@ Status = Literal["pass", "fail", "inconclusive", "not run", "does not apply"]
 _KEYS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "count": ("most",),
     "score": ("least", "below_ceiling", "worst"),
-    "guesses": ("most", "below_ceiling", "worst"),
     "attacks": ("inconclusive",),
 }
 _WORDS: Final = ("allow", "fail")
@@ -162,7 +161,7 @@ class _Reader:
             if word in ("not_run", "inconclusive"):
                 allowed |= {word} if self._word(node, word) == "allow" else set()
             else:
-                bounds[word] = self._number(node, word, math.inf if MEASURES[name].kind == "count" else 1)
+                bounds[word] = self._number(node, word, math.inf if word == "most" else 1)
         if not node.keys() & set(keys):
             raise self._error(entries, key, f"{name} needs a limit: {' or '.join(keys)}")
         return Limit(name, bounds, "not_run" in allowed, "inconclusive" in allowed)
@@ -235,8 +234,6 @@ def _crossed(word: str, bound: float, measured: Measured) -> str:
     assert figure is not None  # noqa: S101 - one or the other
     if word == "least":
         return f"{figure.value:.3f}, at least {bound:g} wanted" if figure.value < bound else ""
-    if word == "most":
-        return f"{figure.value:.3f}, at most {bound:g} allowed" if figure.value > bound else ""
     if word == "below_ceiling":
         return f"{_below(measured)}, at most {bound:g} allowed" if figure.surely_below_ceiling > bound else ""
     bad = [part for part in measured.worst if part.figure.surely_below_ceiling > bound]

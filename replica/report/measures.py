@@ -15,7 +15,7 @@ from replica.evaluation.pairs import PairScores
 from replica.schema.model import quote_name
 
 Group = Literal["constraints", "utility", "privacy"]
-Kind = Literal["count", "score", "guesses", "attacks"]
+Kind = Literal["count", "score", "attacks"]
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,7 @@ class Measure:
         group: which of the three verdicts it belongs to.
         title: what it is, for a reader.
         take: takes it from a report.
-        kind: a score, a number of things that are wrong, how often a classifier guesses right, or the verdicts of
-            attacks.
+        kind: a score, a number of things that are wrong, or the verdicts of attacks.
     """
 
     group: Group
@@ -83,13 +82,9 @@ class Measure:
 
 
 def utility_of(report: EvaluationReport) -> Figure | None:
-    """Returns the mean of all scores of use of which 1 is best and that have a ceiling and a floor.
-
-    None where nothing was scored.
-    """
+    """Returns the mean of all scores of use that have a ceiling and a floor; None where nothing was scored."""
     found = (measure.take(report).figure for measure in MEASURES.values() if measure.group == "utility")
-    whole = [one for one in found if one is not None and one.ceiling is not None and one.floor is not None]
-    return mean_of([one for one in whole if one.best == 1.0])
+    return mean_of([one for one in found if one is not None and one.ceiling is not None and one.floor is not None])
 
 
 # Constraints
@@ -158,19 +153,24 @@ def _queries(report: EvaluationReport) -> Measured:
     return Measured(queries.agreement, parts=parts)
 
 
+def _plans(report: EvaluationReport) -> Measured:
+    return Measured(report.behaviour.plans.same if report.behaviour.plans else None)
+
+
 def _told(what: What) -> Callable[[EvaluationReport], Measured]:
-    """How often a classifier guesses right."""
+    """How well a classifier tells rows apart, as a score of which 1 is the best."""
 
     def take(report: EvaluationReport) -> Measured:
-        scores: tuple[TellScores, ...] = getattr(report.detection, what)
-        parts = tuple(Part(found.table, found.table, found.accuracy) for found in scores)
-        return Measured(report.detection.mean(what), parts=parts)
+        found: tuple[TellScores, ...] = getattr(report.detection, what)
+        parts = tuple(Part(one.table, one.table, one.accuracy.as_likeness) for one in found)
+        return Measured(mean_of([part.figure for part in parts]), parts=parts)
 
     return take
 
 
-def _plans(report: EvaluationReport) -> Measured:
-    return Measured(report.behaviour.plans.same if report.behaviour.plans else None)
+def _use(report: EvaluationReport) -> Measured:
+    parts = tuple(Part(f"{one.table}.{quote_name(one.column)}", one.table, one.figure) for one in report.use)
+    return Measured(mean_of([part.figure for part in parts]), parts=parts)
 
 
 def _of_pairs(scores: PairScores, table: str) -> Iterator[Part]:
@@ -227,16 +227,17 @@ MEASURES: Final[Mapping[str, Measure]] = {
         "utility", "two rows that one child points to", _spanning(lambda found: found.coparents)
     ),
     "utility.time": Measure("utility", "time: seasons, trends, order, gaps", _time),
-    "utility.told_rows": Measure("utility", "rows told from the original's", _told("rows"), "guesses"),
-    "utility.told_with_parents": Measure(
-        "utility", "rows with what they point to, told from the original's", _told("with_parents"), "guesses"
+    "utility.detection": Measure("utility", "rows that a classifier cannot tell apart", _told("rows")),
+    "utility.detection_with_parents": Measure(
+        "utility", "rows with their parents that a classifier cannot tell apart", _told("with_parents")
     ),
-    "utility.told_children": Measure(
-        "utility", "rows with their children summed up, told from the original's", _told("children"), "guesses"
+    "utility.detection_children": Measure(
+        "utility", "rows with their children summed up that a classifier cannot tell apart", _told("children")
     ),
-    "utility.told_children_strict": Measure(
-        "utility", "the same with spread and extremes", _told("children_strict"), "guesses"
+    "utility.detection_children_strict": Measure(
+        "utility", "the same with spread and extremes of the children", _told("children_strict")
     ),
+    "utility.use": Measure("utility", "predictions of columns, learned on the replica", _use),
     "utility.queries": Measure("utility", "answers to queries", _queries),
     "utility.plans": Measure("utility", "plans of queries", _plans),
     "privacy.newness": Measure("privacy", "rows that are not copies", _newness),

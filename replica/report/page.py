@@ -91,7 +91,7 @@ def table_grade(table: TableScores) -> str:
 def _spanning(report: EvaluationReport) -> list[tuple[str, object]]:
     """What spans tables, by its title."""
     names = ("fan_outs", "joint_fan_outs", "one_hop", "two_hops", "siblings", "coparents", "time")
-    told = ("told_rows", "told_with_parents", "told_children", "told_children_strict")
+    told = ("detection", "detection_with_parents", "detection_children", "detection_children_strict", "use")
     measures = [MEASURES[f"utility.{name}"] for name in (*names, *told)]
     return [(measure.title, found) for measure in measures if (found := measure.take(report)).is_there]
 
