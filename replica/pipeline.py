@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from replica.control.keeping_out import KeptOut, keep_out, save_kept_out
-from replica.control.record import NO_RECORD, record_named, remember
+from replica.control.record import NO_RECORD, path_of, record_named, remember
 from replica.databases import open_database
 from replica.databases.base import Database, Finding, Snapshot
 from replica.databases.url import DatabaseUrl
@@ -191,8 +191,10 @@ def replicate(
     replica = learn(source, settings, target_version=version, report=report, planned=planned)
 
     def look(staged: DatabaseUrl) -> None:
+        # The record does not know this replica yet; it is named, so that it is taken at our word.
+        record = path_of(replica.control, settings.record) if replica.control else None
         if accept is not None:
-            accept(evaluate(source, staged, report, settings))
+            accept(evaluate(source, staged, report, replace(settings, record=record)))
 
     return write(replica, target, settings, report, accept=look if accept else None)
 
