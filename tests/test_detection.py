@@ -19,7 +19,8 @@ from syntherela_frames import Frames, original, replicas
 
 from replica.cli.show_detection import detection_summary
 from replica.databases.url import DatabaseUrl
-from replica.evaluation.detection import DetectionScores, TellScores, questions, score_detection
+from replica.evaluation.classifiers import score_classifiers
+from replica.evaluation.detection import DetectionScores, TellScores, questions
 from replica.evaluation.figures import Figure, mean_of
 from replica.evaluation.ground import Feature, Ground
 from replica.evaluation.sampling import FEWEST_UNITS, draw_samples
@@ -184,9 +185,13 @@ def test_guessing_wrong_is_as_bad_as_guessing_right() -> None:
     assert told.below_ceiling == pytest.approx(0.18)
     assert copied.below_ceiling == pytest.approx(0.18)
     assert [told.fidelity, copied.fidelity] == pytest.approx([0.2 / 0.38] * 2)
+    assert told.surely_below_ceiling == copied.surely_below_ceiling == pytest.approx(0.13)
     both = mean_of([told, copied])
     assert both is not None
     assert (both.value, both.low, both.high, both.ceiling) == pytest.approx((0.7, 0.65, 0.75, 0.52))
+    score = copied.as_likeness
+    assert (score.value, score.low, score.high, score.ceiling) == pytest.approx((0.6, 0.5, 0.7, 0.96))
+    assert Figure(0.52, 0.47, 0.56, best=0.5).as_likeness.high == 1.0
 
 
 # Databases
@@ -246,13 +251,17 @@ def test_figures_agree_with_syntherela(grounds: dict[str, Ground], name: str) ->
         assert abs(accuracy.value - recorded[label]) < 3 * accuracy.error, label
 
 
+def detect(ground: Ground) -> DetectionScores:
+    return score_classifiers(ground)[0]
+
+
 def by_table(scores: tuple[TellScores, ...]) -> dict[str, TellScores]:
     return {found.table.removeprefix("public."): found for found in scores}
 
 
 @pytest.fixture(scope="module")
 def unlinked(grounds: dict[str, Ground]) -> DetectionScores:
-    return score_detection(grounds["unlinked"])
+    return detect(grounds["unlinked"])
 
 
 def test_what_a_replica_lost_shows_where_it_lost_it(unlinked: DetectionScores) -> None:
@@ -278,13 +287,13 @@ def test_every_figure_has_a_ceiling_of_chance_and_a_floor(unlinked: DetectionSco
 
 def test_another_sample_is_not_told_apart_and_a_copy_no_more_than_that(grounds: dict[str, Ground]) -> None:
     for name in ("sample", "original"):
-        scores = score_detection(grounds[name])
+        scores = detect(grounds[name])
         for found in (*scores.rows, *scores.with_parents, *scores.children, *scores.children_strict):
             assert found.accuracy.low < 0.54, (name, found.table)
 
 
 def test_a_seed_decides_all_figures(grounds: dict[str, Ground], unlinked: DetectionScores) -> None:
-    assert score_detection(grounds["unlinked"]) == unlinked
+    assert detect(grounds["unlinked"]) == unlinked
 
 
 def test_spread_within_families_is_seen_by_the_strict_question_alone(server: Server) -> None:
@@ -301,7 +310,7 @@ def test_spread_within_families_is_seen_by_the_strict_question_alone(server: Ser
             "DROP TABLE middle; ANALYZE",
         )
     with pair(source, target) as both:
-        scores = score_detection(both.ground)
+        scores = detect(both.ground)
     assert abs(by_table(scores.children)["p"].accuracy.value - 0.5) < 0.1
     assert by_table(scores.children_strict)["p"].accuracy.low > 0.9
     server.drop(source)

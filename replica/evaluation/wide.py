@@ -7,7 +7,7 @@ up anyway, so of them it sees only whether there is one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,6 @@ from replica.evaluation.seasons import in_days, returning
 from replica.evaluation.views import take
 from replica.inference import is_personal
 from replica.planning.decisions import TablePlan
-from replica.schema.model import column_list
 
 Ints = npt.NDArray[np.int64]
 
@@ -32,36 +31,38 @@ class Look:
     Attributes:
         features: what the columns are.
         values: takes a side and numbers of rows, negative for none, and gives the values of each feature.
+        columns: of each feature, the table's own column that it comes from; empty for those of other tables.
     """
 
     features: tuple[Feature, ...]
     values: Callable[[Side, Ints], list[Values]]
+    columns: tuple[str, ...]
 
     def beside(self, other: Look) -> Look:
         """Returns a look at the columns of both."""
         features = (*self.features, *other.features)
-        return Look(features, lambda side, rows: self.values(side, rows) + other.values(side, rows))
+        columns = (*self.columns, *other.columns)
+        return Look(features, lambda side, rows: self.values(side, rows) + other.values(side, rows), columns)
 
-    def named(self, before: str) -> Look:
-        """Returns the same with something before the names."""
-        return replace(self, features=tuple(replace(one, name=f"{before}.{one.name}") for one in self.features))
+
+NOTHING = Look((), lambda _side, _rows: [], ())
+"""A look at no column."""
 
 
 def at_rows(ground: Ground, table: TablePlan) -> Look:
     """Looks at a row's own columns, and at the month, weekday and hour of its moments."""
     features: list[Feature] = []
-    ways: list[Callable[[Values], list[Values]]] = []
+    columns: list[str] = []
+    ways: dict[str, Callable[[Values], list[Values]]] = {}
     for feature in ground.features[table.id]:
-        found, way = _seen(table, feature)
+        found, ways[feature.name] = _seen(table, feature)
         features += found
-        ways.append(way)
-    names = [feature.name for feature in ground.features[table.id]]
+        columns += [feature.name] * len(found)
 
     def values(side: Side, rows: Ints) -> list[Values]:
-        pairs = zip(names, ways, strict=True)
-        return [value for name, way in pairs for value in way(take(side[table.id].values[name], rows))]
+        return [value for name, way in ways.items() for value in way(take(side[table.id].values[name], rows))]
 
-    return Look(tuple(features), values)
+    return Look(tuple(features), values, tuple(columns))
 
 
 def _seen(table: TablePlan, feature: Feature) -> tuple[list[Feature], Callable[[Values], list[Values]]]:
@@ -83,10 +84,9 @@ def _presence(values: Values) -> Values:
 
 def at_parents(ground: Ground, table: TablePlan) -> Look:
     """Looks at the columns of all rows that a row points to."""
-    found = Look((), lambda _side, _rows: [])
+    found = NOTHING
     for key in keys_of(table):
-        above = at_rows(ground, ground.plan.by_id[key.parent]).named(column_list(key.columns))
-        found = found.beside(_along(above, table.id, key.id))
+        found = found.beside(_along(at_rows(ground, ground.plan.by_id[key.parent]), table.id, key.id))
     return found
 
 
@@ -97,7 +97,7 @@ def _along(above: Look, table: str, key: str) -> Look:
         step = side[table].parents[key]
         return above.values(side, np.where(rows >= 0, step[np.maximum(rows, 0)] if len(step) else -1, -1))
 
-    return replace(above, values=values)
+    return Look(above.features, values, ("",) * len(above.features))
 
 
 # Codes
