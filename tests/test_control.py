@@ -385,6 +385,22 @@ def test_a_map_must_name_one_table_of_persons(people: DatabaseUrl, state: Path) 
             replica.learn(people, Settings(control=0.1, map_path=path))
 
 
+def test_a_run_that_fails_leaves_no_record(people: DatabaseUrl, state: Path) -> None:
+    settings = Settings(control=0.2, subject="person", workers=1)
+
+    def stop(_: Planned) -> None:
+        (path,) = state_folder().iterdir()
+        assert read_record(path).split.subject == "public.person"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replica.learn(people, settings, planned=stop)
+    assert not list(state_folder().iterdir())
+    (state / "file").touch()
+    with pytest.raises(RecordError, match="cannot be written"):
+        replica.learn(people, replace(settings, record=state / "file" / "x.json"))
+
+
 def test_an_artifact_takes_no_record_of_another(written: Written, server: Server, state: Path) -> None:
     path, target = state / "other.json", server.fresh()
     save_record(replace(written.record, id="another"), path)

@@ -43,7 +43,7 @@ LAYERS: dict[str, str] = {
     "making": "errors seeds schema databases.base kinds relations constraints rules planning fitted",
     "imagining": "errors seeds schema databases.base kinds relations constraints inference planning making settings",
     "sample": "errors seeds schema databases.base kinds relations constraints settings planning fitted making",
-    "load": "errors progress schema databases.base settings planning fitted sample",
+    "load": "errors progress schema databases.base databases.url settings planning fitted sample",
     "control": "errors schema databases.base inference planning settings",
     "evaluation": (
         "control errors processes progress seeds schema databases kinds relations rules inference planning learning"
