@@ -54,6 +54,7 @@ LAYERS: dict[str, str] = {
         "control errors progress schema databases evaluation fit fitted imagining inference load plan planning sample"
         " settings"
     ),
+    "worst_case": "errors progress databases evaluation control pipeline planning settings",
     "samples": "errors seeds databases",
 }
 # What puts everything together may import everything.
