@@ -27,6 +27,8 @@ from replica.planning.decisions import Plan
 from replica.planning.scope import check_drift, with_full_names
 from replica.planning.undeclared import with_references
 from replica.progress import Report, ignore
+from replica.protecting.fitting import Guard
+from replica.protecting.preparing import Prepared, prepare, protect, settings_under_protection
 from replica.sample import sample
 from replica.schema.model import Schema
 from replica.schema.schema_map import SchemaMap, read_map
@@ -42,10 +44,12 @@ class Planned:
     Attributes:
         plan: everything decided.
         draft: the drafted map and its evidence; None where a person's map was used.
+        protection: under differential privacy, whose rows are whose and what is measured; None without it.
     """
 
     plan: Plan
     draft: Draft | None = field(default=None)
+    protection: Prepared | None = field(default=None)
 
 
 def introspect(url: Url) -> Schema:
@@ -79,7 +83,7 @@ def make_plan(url: Url, settings: Settings | None = None) -> Planned:
         DriftError: the source does not match the schema map.
         PlanError: what was asked for does not fit the schema.
     """
-    with _source(url, settings or Settings()) as source:
+    with _source(url, settings or Settings(), preview=True) as source:
         return _plan(source, settings or Settings(), ignore)
 
 
@@ -105,12 +109,12 @@ def learn(
         FitError: a table could not be learned.
     """
     settings = settings or Settings()
-    with _source(url, settings) as source:
+    with _source(url, settings, report) as source:
         decided = _plan(source, settings, report)
         if planned is not None:
             planned(decided)
         ddl = source.snapshot.dump(target_version)
-        return fit(source.snapshot, decided.plan, ddl, settings, report)
+        return fit(source.snapshot, decided.plan, ddl, settings, report, source.guard)
 
 
 def write(replica: FittedReplica, url: Url, settings: Settings | None = None, report: Report = ignore) -> LoadReport:
@@ -227,19 +231,36 @@ class _Source:
     schema: Schema
     snapshot: Snapshot
     notes: tuple[str, ...] = ()
+    prepared: Prepared | None = None
+    guard: Guard | None = None
 
 
 @contextmanager
-def _source(url: Url, settings: Settings) -> Iterator[_Source]:
-    """Opens a source; where its rows may not be looked at, imagined ones stand in for them."""
+def _source(url: Url, settings: Settings, report: Report = ignore, *, preview: bool = False) -> Iterator[_Source]:
+    """Opens a source; where its rows may not be looked at, others stand in for them: imagined ones, or a copy."""
     database = open_database(url)
     schema = database.introspect()
     _refuse_errors(database.check_source(schema))
     with database.snapshot() as snapshot:
-        if not settings.schema_only:
+        if settings.schema_only:
+            yield _imagined(snapshot, schema, settings)
+        elif settings.epsilon is not None:
+            yield _protected(snapshot, schema, settings, report, preview=preview)
+        else:
             yield _Source(schema, snapshot)
-            return
-        yield _imagined(snapshot, schema, settings)
+
+
+def _protected(snapshot: Snapshot, schema: Schema, settings: Settings, report: Report, *, preview: bool) -> _Source:
+    """Prepares a source under differential privacy and, unless it is for a preview, measures and copies it."""
+    schema_map = None
+    if settings.map_path is not None:
+        schema_map = read_map(settings.map_path)
+        check_drift(schema, schema_map, str(settings.map_path))
+    prepared = prepare(snapshot, schema, settings, schema_map, preview=preview)
+    if preview:
+        return _Source(prepared.schema, snapshot, prepared.notes, prepared)
+    prepared, copy, guard = protect(snapshot, prepared, settings, report)
+    return _Source(with_sizes(prepared.schema, copy.rows), copy, prepared.notes, prepared, guard)
 
 
 def _imagined(snapshot: Snapshot, schema: Schema, settings: Settings) -> _Source:
@@ -260,6 +281,9 @@ def _plan(source: _Source, settings: Settings, report: Report) -> Planned:
     if settings.schema_only:
         # Imagined values are nobody's, so all of them may be kept, and there is little to learn of them.
         settings = replace(settings, min_holders=1, generator="marginal")
+    if source.prepared is not None:
+        found = plan(source.schema, source.prepared.schema_map, settings_under_protection(settings))
+        return Planned(_noted(found, source), source.prepared.draft, source.prepared)
     if settings.map_path is not None:
         schema_map: SchemaMap = read_map(settings.map_path)
         check_drift(source.schema, schema_map, str(settings.map_path))

@@ -13,6 +13,9 @@ from replica.generators import DEFAULT_GENERATOR, GENERATORS
 ROWS_PER_TABLE = 100
 """Rows per table where nothing is learned and no number is given."""
 
+MOST_EPSILON, MOST_DELTA = 20, 1e-3
+"""Beyond these a claim of differential privacy says nothing any more."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -35,6 +38,10 @@ class Settings:
         map_path: the schema map; None to draft one in memory.
         replace: replace a target that is not empty.
         rules: keep the rules that the schema map holds, and look for rules where there is no map.
+        epsilon: learn under differential privacy with this epsilon; None without it.
+        delta: the delta of that claim.
+        subject: the table whose rows are the persons that are protected; None to take the one that the map calls so.
+        public: names of the tables that are about nobody, or patterns of names such as ``ref.*``.
         queries: a file with queries of the user's own, whose answers an evaluation compares; None for none.
     """
 
@@ -54,6 +61,10 @@ class Settings:
     map_path: Path | None = None
     replace: bool = False
     rules: bool = True
+    epsilon: float | None = None
+    delta: float = 1e-6
+    subject: str | None = None
+    public: tuple[str, ...] = ()
     queries: Path | None = None
 
     def __post_init__(self) -> None:
@@ -78,9 +89,24 @@ class Settings:
                 raise SettingsError(f"{name} must be at least {least}, however: {given}")
         if self.rows_per_table != ROWS_PER_TABLE and not self.schema_only:
             raise SettingsError("rows per table is for --schema-only: give --scale or --rows instead")
+        self._check_privacy()
         for table, count in self.rows.items():
             if count < 0:
                 raise SettingsError(f"--rows {table}={count}: a number of rows cannot be negative")
+
+    def _check_privacy(self) -> None:
+        if self.epsilon is None:
+            if self.subject is not None or self.public:
+                raise SettingsError("--subject and --public belong to differential privacy: give --epsilon too")
+            return
+        if not 0 < self.epsilon <= MOST_EPSILON:
+            raise SettingsError(
+                f"epsilon {self.epsilon:g} is out of range: give a number above 0, up to {MOST_EPSILON}"
+            )
+        if not 1e-12 <= self.delta <= MOST_DELTA:
+            raise SettingsError(f"delta {self.delta:g} is out of range: give a number from 1e-12 to {MOST_DELTA:g}")
+        if self.schema_only:
+            raise SettingsError("--schema-only reads no row, so there is nothing for --epsilon to protect: give one")
 
     @property
     def processes(self) -> int:

@@ -130,6 +130,22 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
             help="Keep rules that rows follow although the schema does not declare them.",
         ),
     ),
+    "epsilon": (
+        float | None,
+        None,
+        _option("epsilon", help="Learn under differential privacy with this epsilon.", show_default="without"),
+    ),
+    "delta": (float, _DEFAULTS.delta, _option("delta", help="The delta that goes with --epsilon.")),
+    "subject": (
+        str | None,
+        None,
+        _option("subject", metavar="SCHEMA.TABLE", help="With --epsilon: the table of the persons to protect."),
+    ),
+    "public": (
+        list[str],
+        (),
+        _option("public", metavar="NAME", help="With --epsilon: a table about nobody, or 'ref.*'. Repeatable."),
+    ),
     "queries": (
         Path | None,
         None,
@@ -151,6 +167,10 @@ PLANNING: Final = (
     "generator",
     "min_holders",
     "rules",
+    "epsilon",
+    "delta",
+    "subject",
+    "public",
 )
 LEARNING: Final = (*PLANNING, "seed", "workers", "max_minutes", "effort", "fit_rows")
 WRITING: Final = ("replace", "seed", "workers", "scale", "rows", "rules")
@@ -185,7 +205,7 @@ def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
 
 
 def _settings(chosen: dict[str, Any]) -> Settings:
-    for name in ("include", "exclude"):
+    for name in ("include", "exclude", "public"):
         if name in chosen:
             chosen[name] = tuple(chosen[name] or ())
     if "rows" in chosen:
