@@ -26,7 +26,10 @@
     │   ├── TargetNotEmptyError  the target holds tables and --replace was not given
     │   ├── TargetBusyError      another run is writing this target
     │   └── IntegrityError       the server found a broken constraint
-    └── EvaluateError            two databases cannot be compared
+    ├── EvaluateError            two databases cannot be compared
+    │   └── GateError            a figure crosses a limit of the gate
+    ├── ReportError              a report cannot be written
+    └── RecordError              the private record of a control is missing, or is of something else
 
 A message is one line: what is wrong, where, what to do. It never holds a value of the source or a
 password. ``exit_code`` is what the command line returns; the codes are listed in ``docs/cli.md``.
@@ -217,6 +220,24 @@ class EvaluateError(ReplicaError):
     """Two databases cannot be compared."""
 
     exit_code = 50
+
+
+class GateError(EvaluateError):
+    """A figure crosses a limit of the gate, or what it asks for was not run."""
+
+    exit_code = 51
+
+
+class ReportError(ReplicaError):
+    """A report cannot be written."""
+
+    exit_code = 52
+
+
+class RecordError(ReplicaError):
+    """The private record of a control is missing, cannot be written, or belongs to something else."""
+
+    exit_code = 53
 
 
 INTERRUPTED_EXIT_CODE = 130

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
-from typing import Any
 
 import numpy as np
 
@@ -25,6 +20,7 @@ from replica.learning.lookups import learn_lookups
 from replica.learning.partial_nulls import learn_partial_nulls
 from replica.learning.source_rows import SourceTable, read_source
 from replica.planning.decisions import Plan, TablePlan
+from replica.processes import main_module_hidden, pool_of
 from replica.progress import Progress, Report, ignore
 from replica.protecting.fitting import Guard
 from replica.relations.context import ContextSpec
@@ -163,41 +159,11 @@ def _fit_all(jobs: list[_Job], processes: int, total: int) -> Iterator[tuple[str
         for job in jobs:
             yield job.table, fit_job(job)
         return
-    with _pool(min(processes, len(jobs))) as pool:
-        with _main_module_hidden():
+    with pool_of(min(processes, len(jobs))) as pool:
+        with main_module_hidden():
             futures: dict[Future[TableGenerator], str] = {pool.submit(fit_job, job): job.table for job in jobs}
         for future in as_completed(futures):
             yield futures[future], _result(future)
-
-
-@contextmanager
-def _main_module_hidden() -> Iterator[None]:
-    """Keeps new processes from running the user's script once more, which would start processes of its own.
-
-    Python does so to find functions of that script; ours are not there.
-    """
-    main: dict[str, Any] = vars(sys.modules["__main__"])
-    hidden: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
-    main["__spec__"] = None
-    main.pop("__file__", None)
-    try:
-        yield
-    finally:
-        main.update(hidden)
-
-
-@contextmanager
-def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that end at once when the run is interrupted, instead of finishing what they do."""
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_leave_signals_to_the_parent)
-    try:
-        yield pool
-    except BaseException:
-        for process in list((pool._processes or {}).values()):  # noqa: SLF001 - Python has no public way to stop them
-            process.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
 
 
 def _result(future: Future[TableGenerator]) -> TableGenerator:
@@ -208,11 +174,6 @@ def _result(future: Future[TableGenerator]) -> TableGenerator:
             "learning: a worker process was killed, probably for want of memory: run with fewer --workers or a lower"
             " --fit-rows"
         ) from None
-
-
-def _leave_signals_to_the_parent() -> None:
-    """Ctrl-C reaches every process of a terminal; the parent ends its workers, and they need not say anything."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def fit_job(job: _Job) -> TableGenerator:

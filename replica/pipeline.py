@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from replica.control.keeping_out import KeptOut, keep_out, save_kept_out
+from replica.control.record import NO_RECORD, record_named, remember
 from replica.databases import open_database
 from replica.databases.base import Database, Finding, Snapshot
 from replica.databases.url import DatabaseUrl
@@ -15,6 +17,7 @@ from replica.evaluation.constraints import ConstraintScores
 from replica.evaluation.evaluate import EvaluationReport, check_constraints
 from replica.evaluation.evaluate import evaluate as compare
 from replica.evaluation.own_queries import read_queries
+from replica.evaluation.portrait import Portrait, portray
 from replica.fit import fit
 from replica.fitted import FittedReplica
 from replica.imagining.rows import with_sizes
@@ -95,7 +98,7 @@ def learn(
     report: Report = ignore,
     planned: Callable[[Planned], None] | None = None,
 ) -> FittedReplica:
-    """Learns a source.
+    """Learns a source; with a control in ``settings``, without some of its people, who are written to a private record.
 
     Args:
         url: the source.
@@ -107,6 +110,7 @@ def learn(
     Raises:
         PrivilegeError: a table may not be read.
         FitError: a table could not be learned.
+        RecordError: the record cannot be written.
     """
     settings = settings or Settings()
     with _source(url, settings, report) as source:
@@ -114,7 +118,13 @@ def learn(
         if planned is not None:
             planned(decided)
         ddl = source.snapshot.dump(target_version)
-        return fit(source.snapshot, decided.plan, ddl, settings, report, source.guard)
+        learned = fit(source.snapshot, decided.plan, ddl, settings, report, source.guard)
+    if source.kept_out is None:
+        return learned
+    save_kept_out(source.kept_out, settings)
+    # Exact numbers of rows are for those that may know them.
+    rows = source.kept_out.rows if source.guard is None else {}
+    return learned.apart_from(source.kept_out.record.id, rows)
 
 
 def write(replica: FittedReplica, url: Url, settings: Settings | None = None, report: Report = ignore) -> LoadReport:
@@ -123,12 +133,19 @@ def write(replica: FittedReplica, url: Url, settings: Settings | None = None, re
     Raises:
         TargetNotEmptyError: the target holds tables and may not be replaced.
         LoadError: the server refused something; the target is as it was.
+        RecordError: the record in ``settings`` is of another fit.
     """
     settings = settings or Settings()
     settings = with_full_names(settings, replica.plan.schema)
+    record = record_named(replica.control, settings.record) if replica.control else None
     target = open_database(url)
     _refuse_errors(target.check_target(replica.plan.schema, replace=settings.replace))
-    return load(replica, partial(sample, replica, settings), target, settings, report)
+    loaded = load(replica, partial(sample, replica, settings), target, settings, report)
+    if record is not None:
+        remember(record, target, replica.plan.schema, settings.record)
+    elif replica.control:
+        loaded = replace(loaded, notes=(*loaded.notes, NO_RECORD))
+    return loaded
 
 
 def replicate(
@@ -184,13 +201,30 @@ def evaluate(source: Url, target: Url, report: Report = ignore, settings: Settin
     Raises:
         SettingsError: the file with the user's queries holds something else.
         EvaluateError: the target does not have the source's tables and columns, or a query of the user's is wrong.
+        RecordError: the record in ``settings`` is missing, or is of other databases.
     """
-    settings = settings or Settings()
+    settings = replace(settings or Settings(), control=None, subject=None)
     read_queries(settings.queries)  # What holds no queries is refused before any database is looked at.
     with _source(source, settings) as found:
         # Rules count whether or not a replica was made to keep them.
         decided = _plan(found, replace(settings, rules=True), report).plan
     return compare(open_database(source), open_database(target), decided, settings, report)
+
+
+def describe(source: Url, target: Url, report: Report = ignore, settings: Settings | None = None) -> Portrait:
+    """Looks at a replica alone, and at whether it keeps the constraints that its source declares.
+
+    Nothing else is computed on rows of the source; what is taken for granted of columns is drafted from the replica.
+
+    Raises:
+        EvaluateError: the target does not have the source's tables and columns.
+    """
+    settings = replace(settings or Settings(), map_path=None, rules=False)
+    database, into = open_database(source), open_database(target)
+    constraints = check_constraints(database, into, database.introspect(), report)
+    with _source(target, settings) as found:
+        decided = _plan(found, settings, report).plan
+    return portray(into, decided, constraints, settings, report)
 
 
 def verify(source: Url, target: Url, report: Report = ignore, settings: Settings | None = None) -> ConstraintScores:
@@ -231,36 +265,42 @@ class _Source:
     schema: Schema
     snapshot: Snapshot
     notes: tuple[str, ...] = ()
+    kept_out: KeptOut | None = None
     prepared: Prepared | None = None
     guard: Guard | None = None
 
 
 @contextmanager
 def _source(url: Url, settings: Settings, report: Report = ignore, *, preview: bool = False) -> Iterator[_Source]:
-    """Opens a source; where its rows may not be looked at, others stand in for them: imagined ones, or a copy."""
+    """Opens a source, without whom a control keeps out; rows that may not be looked at have others stand in for them.
+
+    Those are imagined or, under differential privacy, a copy.
+    """
     database = open_database(url)
     schema = database.introspect()
     _refuse_errors(database.check_source(schema))
     with database.snapshot() as snapshot:
         if settings.schema_only:
             yield _imagined(snapshot, schema, settings)
-        elif settings.epsilon is not None:
-            yield _protected(snapshot, schema, settings, report, preview=preview)
-        else:
-            yield _Source(schema, snapshot)
+            return
+        kept = keep_out(snapshot, schema, settings) if settings.control is not None else None
+        found = _Source(schema, snapshot) if kept is None else _Source(schema, kept.view, kept.notes, kept)
+        yield found if settings.epsilon is None else _protected(found, settings, report, preview=preview)
 
 
-def _protected(snapshot: Snapshot, schema: Schema, settings: Settings, report: Report, *, preview: bool) -> _Source:
+def _protected(source: _Source, settings: Settings, report: Report, *, preview: bool) -> _Source:
     """Prepares a source under differential privacy and, unless it is for a preview, measures and copies it."""
     schema_map = None
     if settings.map_path is not None:
         schema_map = read_map(settings.map_path)
-        check_drift(schema, schema_map, str(settings.map_path))
-    prepared = prepare(snapshot, schema, settings, schema_map, preview=preview)
+        check_drift(source.schema, schema_map, str(settings.map_path))
+    prepared = prepare(source.snapshot, source.schema, settings, schema_map, preview=preview)
+    notes = (*source.notes, *prepared.notes)
     if preview:
-        return _Source(prepared.schema, snapshot, prepared.notes, prepared)
-    prepared, copy, guard = protect(snapshot, prepared, settings, report)
-    return _Source(with_sizes(prepared.schema, copy.rows), copy, prepared.notes, prepared, guard)
+        return replace(source, schema=prepared.schema, notes=notes, prepared=prepared)
+    prepared, copy, guard = protect(source.snapshot, prepared, settings, report)
+    schema = with_sizes(prepared.schema, copy.rows)
+    return replace(source, schema=schema, snapshot=copy, notes=notes, prepared=prepared, guard=guard)
 
 
 def _imagined(snapshot: Snapshot, schema: Schema, settings: Settings) -> _Source:

@@ -21,6 +21,7 @@ LAYERS: dict[str, str] = {
     "progress": "",
     "seeds": "",
     "state": "errors",
+    "processes": "",
     "schema": "errors",
     "databases": "errors schema",
     "kinds": "errors schema databases.base",
@@ -43,15 +44,20 @@ LAYERS: dict[str, str] = {
         " plan fitted learning inference imagining"
     ),
     "fit": (
-        "errors progress seeds schema databases.base kinds generators relations settings planning fitted learning"
-        " protecting"
+        "errors processes progress seeds schema databases.base kinds generators relations settings planning fitted"
+        " learning protecting"
     ),
     "sample": "errors seeds schema databases.base kinds relations constraints settings planning fitted making",
     "load": "errors progress schema databases.base settings planning fitted sample",
-    "evaluation": ("errors progress seeds schema databases kinds relations rules inference planning learning settings"),
+    "control": "errors schema databases.base inference planning settings",
+    "evaluation": (
+        "control errors processes progress seeds schema databases kinds relations rules inference planning learning"
+        " settings"
+    ),
+    "report": "errors schema evaluation",
     "pipeline": (
-        "errors progress schema databases evaluation fit fitted imagining inference load plan planning protecting"
-        " sample settings"
+        "control errors progress schema databases evaluation fit fitted imagining inference load plan planning"
+        " protecting sample settings"
     ),
     "samples": "errors seeds databases",
 }

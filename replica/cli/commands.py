@@ -26,13 +26,16 @@ from replica.cli.options import (
     Target,
     with_settings,
 )
-from replica.cli.show_evaluation import evaluation_json, evaluation_summary
-from replica.cli.show_privacy import budget_preview, ledger_summary
+from replica.cli.reporting import GateName, JUnit, Output, Publishable, Wanted, refuse, release_of
+from replica.cli.show_evaluation import evaluation_summary, gate_lines
+from replica.cli.show_ledger import budget_preview, ledger_summary
 from replica.cli.watching import watching
 from replica.errors import ArtifactError, BudgetError, IntegrityError, SchemaMapError, SettingsError
-from replica.pipeline import Planned
+from replica.pipeline import Planned, describe
 from replica.planning.scope import with_full_names
 from replica.privacy.budget import budget_of
+from replica.report.as_json import evaluation_json, gate_json
+from replica.report.gate import judge
 from replica.schema.schema_map import json_schema, read_map, write_map
 from replica.settings import Settings
 
@@ -251,21 +254,38 @@ def run(source: Source, target: Target, settings: Settings, as_json: AsJson = Fa
 
 
 @app.command()
-@with_settings("map_path", "queries")
-def evaluate(source: Original, target: Copy, settings: Settings, as_json: AsJson = False) -> None:
+@with_settings("map_path", "queries", "record")
+def evaluate(
+    source: Original,
+    target: Copy,
+    settings: Settings,
+    output: Output = None,
+    publishable: Publishable = False,
+    gate: GateName = None,
+    junit: JUnit = None,
+    as_json: AsJson = False,
+) -> None:
     """Say how alike a replica and its source are and behave, and count broken constraints.
 
     References that the schema does not declare count too: those of the map, or without one those that a draft adopts.
     Scores lie between 0 and 1, where 1 is alike. Leaves with exit code 44 where a constraint that holds in the source
-    is missing or broken in the replica.
+    is missing or broken in the replica; with --gate with 51 where one of its limits is crossed.
     """
+    wanted = Wanted(output, publishable, gate, junit)
+    limits = wanted.prepare()
     with watching(_messages()) as report:
         found = replica.evaluate(source, target, report, settings)
+        portrait = describe(source, target, report, settings) if wanted.needs_portrait else None
+    result = judge(limits, found)
+    wanted.write(release_of(source, target), found, result, portrait)
     if as_json:
-        show.print_json(evaluation_json(found))
+        show.print_json(evaluation_json(found) | ({"gate": gate_json(result)} if gate else {}))
     else:
         show.output().print(evaluation_summary(found))
-    if not found.valid:
+        show.output().print(gate_lines(result, asked=gate is not None))
+    if gate is not None:
+        refuse(result)
+    elif not found.valid:
         count = len(found.constraints.missing) + sum(1 for rows in found.constraints.broken.values() if rows)
         raise IntegrityError(f"{count} constraints of the source are missing or broken in the replica: see the report")
 

@@ -136,11 +136,6 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
         _option("epsilon", help="Learn under differential privacy with this epsilon.", show_default="without"),
     ),
     "delta": (float, _DEFAULTS.delta, _option("delta", help="The delta that goes with --epsilon.")),
-    "subject": (
-        str | None,
-        None,
-        _option("subject", metavar="SCHEMA.TABLE", help="With --epsilon: the table of the persons to protect."),
-    ),
     "public": (
         list[str],
         (),
@@ -150,6 +145,36 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
         Path | None,
         None,
         _option("queries", metavar="FILE", help="SELECT statements of your own whose answers are compared too."),
+    ),
+    "control": (
+        float | None,
+        None,
+        _option(
+            "control",
+            metavar="SHARE",
+            help="Keep a share of the persons out of learning, so that attacks have somebody to compare with.",
+            show_default="nobody",
+        ),
+    ),
+    "subject": (
+        str | None,
+        None,
+        _option(
+            "subject",
+            metavar="SCHEMA.TABLE",
+            help="The table of these persons, or of those that --epsilon protects.",
+            show_default="as mapped",
+        ),
+    ),
+    "record": (
+        Path | None,
+        None,
+        _option(
+            "record",
+            metavar="FILE",
+            help="The private record of who was kept out.",
+            show_default="in the user's folder for state",
+        ),
     ),
     "replace": (
         bool,
@@ -172,8 +197,8 @@ PLANNING: Final = (
     "subject",
     "public",
 )
-LEARNING: Final = (*PLANNING, "seed", "workers", "max_minutes", "effort", "fit_rows")
-WRITING: Final = ("replace", "seed", "workers", "scale", "rows", "rules")
+LEARNING: Final = (*PLANNING, "seed", "workers", "max_minutes", "effort", "fit_rows", "control", "record")
+WRITING: Final = ("replace", "seed", "workers", "scale", "rows", "rules", "record")
 RUNNING: Final = tuple(dict.fromkeys((*WRITING, *LEARNING)))
 
 

@@ -1,10 +1,8 @@
-"""How a replica behaves, as a person reads it in a terminal, and as JSON. Nothing is decided here."""
+"""How a replica behaves, as a person reads it in a terminal. Nothing is decided here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
-from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -33,11 +31,6 @@ def behaviour_summary(scores: BehaviourScores) -> Iterator[RenderableType]:
         yield Text()
     yield from _rules(scores.rules)
     yield Text()
-
-
-def behaviour_json(scores: BehaviourScores) -> dict[str, Any]:
-    """All that may be printed: no SQL, since its constants are values of the source."""
-    return {field.name: getattr(scores, field.name) for field in fields(scores) if field.repr}
 
 
 def _answers(scores: QueryScores) -> RenderableType:

@@ -1,18 +1,20 @@
-"""An evaluation as a person reads it in a terminal, and as JSON. Nothing is decided here."""
+"""An evaluation as a person reads it in a terminal. Nothing is decided here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from replica.cli.show import figure_text, grid_of
-from replica.cli.show_behaviour import behaviour_json, behaviour_summary
+from replica.cli.show_behaviour import behaviour_summary
+from replica.cli.show_detection import detection_summary, use_summary
+from replica.cli.show_privacy import privacy_summary
 from replica.evaluation.constraints import ConstraintScores
 from replica.evaluation.evaluate import EvaluationReport, RelationScores, TableScores
 from replica.evaluation.figures import Figure, mean_of
+from replica.report.gate import GateResult
 from replica.schema.model import quote_name
 
 _LEGEND = (
@@ -27,7 +29,9 @@ def evaluation_summary(report: EvaluationReport) -> Group:
     parts: list[RenderableType] = [_tables(report), Text()]
     if report.relations is not None:
         parts += [_relations(report.relations), Text()]
+    parts += [*detection_summary(report.detection), *use_summary(report.use)]
     parts += behaviour_summary(report.behaviour)
+    parts += privacy_summary(report.privacy)
     parts += [Text(f"note: {note}", style="dim") for note in report.notes]
     return Group(*parts, Text(_LEGEND, style="dim"), *_verdict(report.constraints))
 
@@ -77,8 +81,13 @@ def _verdict(constraints: ConstraintScores) -> list[Text]:
     return lines
 
 
-def evaluation_json(report: EvaluationReport) -> dict[str, Any]:
-    """The report with its summary, for JSON; without the SQL of queries, whose constants are the source's."""
-    summary = {name: getattr(report, name) for name in ("shapes", "pairs", "fan_out", "valid")}
-    parts = {name: getattr(report, name) for name in ("tables", "relations", "constraints", "notes")}
-    return {"summary": summary, **parts, "behaviour": behaviour_json(report.behaviour)}
+def gate_lines(result: GateResult, *, asked: bool) -> RenderableType:
+    """What became of a gate's limits: all of them where a gate was asked for, and otherwise only how it would go."""
+    if not asked:
+        verdict = "passes" if result.passed else f"does not pass, for {len(result.failed)} reasons,"
+        return Text(f"This replica {verdict} {result.gate}: --gate says more", style="dim")
+    grid = grid_of("limit", "", "found")
+    for outcome in result.outcomes:
+        style = "green" if outcome.passed else "red"
+        grid.add_row(outcome.name, Text(outcome.status, style=style), Text(outcome.text))
+    return grid

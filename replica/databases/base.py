@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import pyarrow as pa
@@ -16,6 +16,9 @@ from replica.schema.model import ForeignKey, LooseReference, Schema, Table
 Reading = Literal["value", "length", "presence"]
 """How a column is read: its value, only the length of its value, or only whether there is one."""
 
+
+SKETCHED = 64
+"""How many hashes of rows stand for a table."""
 
 Evaluate = Callable[[Table, str, Mapping[str, pa.Array]], pa.Array | None]
 """Evaluates an SQL expression that gives text on rows that need not be in the table.
@@ -82,6 +85,35 @@ class FamilySample:
     path: tuple[ForeignKey, ...]
     share: float
     seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """Leaves out a share of the rows of a root table and, below it, every row that leads to one of them.
+
+    A row of the root is left out where the first 8 bytes of the SHA-256 of the secret and the row's key are below the
+    share. The values of the key stand in the order of its columns with a unit separator (0x1f) between them: decimals
+    and floating-point numbers as the 16 hexadecimal digits of a float8, everything else as :meth:`Snapshot.read` gives
+    it, as text.
+
+    Attributes:
+        root: the table whose rows are drawn.
+        key: its key columns.
+        references: those that lead down from the root, the ones into a table before the ones from it.
+        secret: random bytes.
+        share: share of the root's rows that is left out, in (0, 1).
+    """
+
+    root: Table
+    key: tuple[str, ...]
+    references: tuple[ForeignKey, ...]
+    secret: bytes = field(repr=False)
+    share: float
+
+
+def hash_limit(share: float) -> bytes:
+    """Returns the 8 bytes that the hashes of a share of all rows are below; see :class:`Holdout`."""
+    return int(share * 2**64).to_bytes(8, "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +261,18 @@ class Snapshot(Protocol):
 
     def dump(self, target_version: int | None = None) -> Ddl:
         """Returns the schema as SQL, for a target of the given version."""
+
+    def without(self, holdout: Holdout) -> Snapshot:
+        """Returns a view of the same moment in which some rows do not exist, except for those who :meth:`ask`.
+
+        References of other rows to them stay; their keys are still found by :meth:`inclusion`.
+        """
+
+    def sketch(self, table: Table, columns: Sequence[str]) -> tuple[str, ...]:
+        """Returns the smallest hashes of a table's rows, ``SKETCHED`` at most: on all servers the same for equal rows.
+
+        How many hashes two sketches share says how many rows the tables do (Broder 1997, min-wise sketches).
+        """
 
 
 class Staging(Protocol):

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+import numpy as np
+import numpy.typing as npt
+
+from replica.control.record import record_of
 from replica.databases.base import Database
+from replica.evaluation.attacks.attacking import attack_replica
+from replica.evaluation.attacks.base import PrivacyReport
 from replica.evaluation.behaviour import BehaviourScores, score_behaviour
+from replica.evaluation.classifiers import score_classifiers
 from replica.evaluation.coding import in_bins
 from replica.evaluation.columns import ShapeScores, score_columns
 from replica.evaluation.constraints import ConstraintScores, require_alike, score_constraints
+from replica.evaluation.control import control_masks
+from replica.evaluation.copies import score_newness
+from replica.evaluation.detection import DetectionScores
+from replica.evaluation.excerpts import read_excerpts
 from replica.evaluation.fanouts import score_fan_outs
 from replica.evaluation.figures import Figure, mean_of
 from replica.evaluation.ground import Ground, read_ground
@@ -23,7 +34,10 @@ from replica.evaluation.pairs import (
     score_siblings,
     score_table_pairs,
 )
+from replica.evaluation.pictures import Pictures, draw_pictures
+from replica.evaluation.predicting import UseScores
 from replica.evaluation.servers import asking
+from replica.evaluation.use import unpredictable
 from replica.planning.decisions import Plan
 from replica.progress import Progress, Report, ignore
 from replica.schema.model import Schema
@@ -31,6 +45,10 @@ from replica.settings import Settings
 
 MOST_ROWS = 400_000
 """Rows of one table that are compared at most; of larger tables whole families are."""
+
+
+PAIRS_SHOWN = 3
+"""Pairs of columns of a table that are drawn."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,7 @@ class TableScores:
         columns: single columns; None where nothing was scored, as for a lookup, which is copied.
         pairs: pairs of its columns; None likewise.
         time: gaps, seasons, order; None without moments.
+        newness: how many rows are not the original's own, as :func:`~replica.evaluation.copies.score_newness` says.
     """
 
     table: str
@@ -52,6 +71,7 @@ class TableScores:
     columns: ShapeScores | None = None
     pairs: PairScores | None = None
     time: TimeScores | None = None
+    newness: Figure | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +105,11 @@ class EvaluationReport:
         constraints: whether they hold.
         behaviour: answers to queries, how they are planned, and rules.
         notes: what a reader should know, a line each.
+        privacy: what attacks found; None where none was tried.
+        detection: how well a classifier tells the replica from the original.
+        use: what models that learned on the replica are worth on the original.
+        plan: what was known of the original.
+        pictures: what there is to see, by table: values and rows of both databases, for no log.
     """
 
     tables: tuple[TableScores, ...]
@@ -92,6 +117,11 @@ class EvaluationReport:
     constraints: ConstraintScores
     behaviour: BehaviourScores
     notes: tuple[str, ...] = ()
+    privacy: PrivacyReport | None = None
+    detection: DetectionScores = field(default_factory=DetectionScores)
+    use: tuple[UseScores, ...] = ()
+    plan: Plan = field(kw_only=True, repr=False)
+    pictures: Pictures = field(default_factory=dict, kw_only=True, repr=False)
 
     @property
     def shapes(self) -> Figure | None:
@@ -123,21 +153,40 @@ def evaluate(
         source: the original.
         target: the replica.
         plan: what is known of the original.
-        settings: the seed, and queries of the user's own.
+        settings: the seed, how many processes to use, queries of the user's own, and the record of who was kept out
+            of learning.
         report: told how far the comparison is.
 
     Raises:
-        EvaluateError: the replica does not have the original's tables and columns, or a query of the user's is wrong.
+        EvaluateError: the replica does not have the original's tables and columns, a query of the user's is wrong, or
+            a process was killed.
+        RecordError: the record is missing, or is of other databases.
     """
     own = read_queries(settings.queries)
     constraints = check_constraints(source, target, plan.schema, report)
     settings = replace(settings, fit_rows=MOST_ROWS)
     with source.snapshot() as original, target.snapshot() as synthetic, asking(original, synthetic) as servers:
         check_queries(servers, own)
+        record = record_of(original, synthetic, plan.schema, settings.record)
         ground = read_ground(original, synthetic, plan, settings, report)
         behaviour = score_behaviour(servers, ground, own, report)
+        excerpts = read_excerpts((original, synthetic), plan)
     tables = tuple(_score_table(ground, table, report) for table in ground.original)
-    return EvaluationReport(tables, _score_relations(ground, report), constraints, behaviour, _notes(ground))
+    controls = control_masks(ground, record.split) if record else {}
+    pairs = {table.table: _worst_pairs(table.pairs) for table in tables if table.pairs}
+    detection, use = score_classifiers(ground, settings.processes, report)
+    return EvaluationReport(
+        tables,
+        _score_relations(ground, report),
+        constraints,
+        behaviour,
+        _notes(ground, controls),
+        privacy=attack_replica(ground, controls, report),
+        detection=detection,
+        use=use,
+        plan=plan,
+        pictures=draw_pictures(ground, (ground.original, ground.synthetic), excerpts, pairs),
+    )
 
 
 def check_constraints(source: Database, target: Database, schema: Schema, report: Report = ignore) -> ConstraintScores:
@@ -159,7 +208,13 @@ def _score_table(ground: Ground, table: str, report: Report) -> TableScores:
     if plan.role == "lookup":
         return TableScores(table, *totals)
     columns, pairs = score_columns(ground, table), score_table_pairs(ground, table)
-    return TableScores(table, *totals, columns, pairs, score_time(ground, plan))
+    return TableScores(table, *totals, columns, pairs, score_time(ground, plan), score_newness(ground, table))
+
+
+def _worst_pairs(scores: PairScores) -> list[tuple[str, str]]:
+    """The pairs that lie farthest under their ceiling."""
+    worst = sorted(scores.pairs, key=lambda pair: -pair[2].below_ceiling)
+    return [(one, other) for one, other, _ in worst[:PAIRS_SHOWN]]
 
 
 def _score_relations(ground: Ground, report: Report) -> RelationScores:
@@ -175,9 +230,14 @@ def _score_relations(ground: Ground, report: Report) -> RelationScores:
     )
 
 
-def _notes(ground: Ground) -> tuple[str, ...]:
-    return tuple(
+def _notes(ground: Ground, controls: Mapping[str, npt.NDArray[np.bool_]]) -> tuple[str, ...]:
+    sampled = (
         f"{table}: whole families were compared, {len(rows):,} of {rows.total:,} rows"
         for table, rows in ground.original.items()
         if table in ground.sampled
     )
+    kept_out = (
+        f"{table}: {int(mask.sum()):,} of {len(mask):,} rows were kept out of learning"
+        for table, mask in list(controls.items())[:1]
+    )
+    return (*sampled, *kept_out, *unpredictable(ground))

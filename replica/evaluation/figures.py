@@ -25,6 +25,8 @@ class Figure:
         high: its upper end.
         ceiling: two samples of the original of the same size against each other; None where there is no such thing.
         floor: the original against its columns drawn independently and its keys drawn at random; None likewise.
+        best: the value of a perfect replica. It is 1 for how alike things are, and 0.5 for how well they are told
+            apart: values on both sides of it are worse, since less than chance means copies.
     """
 
     value: float
@@ -32,18 +34,51 @@ class Figure:
     high: float
     ceiling: float | None = None
     floor: float | None = None
+    best: float = 1.0
 
     @property
     def below_ceiling(self) -> float:
-        """How far the value lies under its ceiling; 0 without one, or above it."""
-        return max(0.0, self.ceiling - self.value) if self.ceiling is not None else 0.0
+        """How much farther from the best the value lies than its ceiling; 0 without one, or where it lies nearer."""
+        return max(0.0, self._off(self.value) - self._off(self.ceiling)) if self.ceiling is not None else 0.0
+
+    @property
+    def surely_below_ceiling(self) -> float:
+        """How far at least the value lies under its ceiling: what is left when chance gets its due."""
+        nearest = min(max(self.best, self.low), self.high)
+        return max(0.0, self._off(nearest) - self._off(self.ceiling)) if self.ceiling is not None else 0.0
 
     @property
     def fidelity(self) -> float | None:
         """Where the value lies between floor, 0, and ceiling, 1; None where these are hardly apart."""
-        if self.ceiling is None or self.floor is None or abs(self.ceiling - self.floor) < _APART:
+        if self.ceiling is None or self.floor is None:
             return None
-        return float(np.clip((self.value - self.floor) / (self.ceiling - self.floor), 0.0, 1.0))
+        floor = self._off(self.floor)
+        apart = floor - self._off(self.ceiling)
+        return float(np.clip((floor - self._off(self.value)) / apart, 0.0, 1.0)) if abs(apart) >= _APART else None
+
+    @property
+    def upwards(self) -> Figure:
+        """The same with all values as far above the best as they were below it, so that no mean hides them."""
+        if self.best >= 1.0:
+            return self
+        turned = self.value < self.best
+        low, high = (2 * self.best - self.high, 2 * self.best - self.low) if turned else (self.low, self.high)
+        ceiling, floor = (None if end is None else self.best + self._off(end) for end in (self.ceiling, self.floor))
+        return Figure(self.best + self._off(self.value), low, high, ceiling, floor, self.best)
+
+    @property
+    def as_likeness(self) -> Figure:
+        """The same as a score of which 1 is the best: 0 where everything is told apart, or everything copied."""
+        if self.best >= 1.0:
+            return self
+        scale = max(self.best, 1.0 - self.best)
+        reach = max(self._off(self.low), self._off(self.high))
+        nearest = self._off(min(max(self.best, self.low), self.high))
+        ceiling, floor = (None if end is None else 1.0 - self._off(end) / scale for end in (self.ceiling, self.floor))
+        return Figure(1.0 - self._off(self.value) / scale, 1.0 - reach / scale, 1.0 - nearest / scale, ceiling, floor)
+
+    def _off(self, value: float) -> float:
+        return abs(value - self.best)
 
 
 @dataclass(frozen=True)
@@ -123,10 +158,12 @@ def joined(parts: Sequence[Scored]) -> Scored | None:
 def mean_of(figures: Sequence[Figure]) -> Figure | None:
     """Returns the mean of figures; None without any.
 
-    Figures of one database are not independent of each other, so their intervals are averaged and not narrowed.
+    Figures of one database are not independent of each other, so their intervals are averaged and not narrowed. Where
+    the best lies in the middle, what is below it does not make up for what is above it.
     """
     if not figures:
         return None
+    figures = [one.upwards for one in figures]
     value, low, high = (float(np.mean([getattr(one, end) for one in figures])) for end in ("value", "low", "high"))
     ceilings = [one.ceiling for one in figures if one.ceiling is not None]
     floors = [one.floor for one in figures if one.floor is not None]
@@ -136,4 +173,5 @@ def mean_of(figures: Sequence[Figure]) -> Figure | None:
         high,
         float(np.mean(ceilings)) if len(ceilings) == len(figures) else None,
         float(np.mean(floors)) if len(floors) == len(figures) else None,
+        figures[0].best,
     )

@@ -7,7 +7,7 @@ and every key at random. A replica that scores no better than the floor has lear
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -104,6 +104,7 @@ class Ground:
         synthetic: the replica's.
         floor: the source's, each column drawn for itself.
         seed: of all random choices.
+        keys: the primary keys of the original's rows, an array a column, by table that has one.
     """
 
     plan: Plan
@@ -112,6 +113,7 @@ class Ground:
     synthetic: Side
     floor: Side
     seed: int = 0
+    keys: Mapping[str, tuple[pa.Array, ...]] = field(default_factory=dict)
 
     @property
     def sides(self) -> tuple[Side, Side, Side]:
@@ -154,10 +156,17 @@ def read_ground(
     Raises:
         PrivilegeError: a table may not be read.
     """
-    sources, copies = (
-        read_source(snapshot, plan, settings, report, columns=_columns_to_read) for snapshot in (original, synthetic)
-    )
+    sources, copies = (read_all(snapshot, plan, settings, report) for snapshot in (original, synthetic))
     return compared(plan, sources, copies, settings.seed)
+
+
+def read_all(snapshot: Snapshot, plan: Plan, settings: Settings, report: Report = ignore) -> dict[str, SourceTable]:
+    """Reads one database with all columns; of credentials and bytes the length.
+
+    Raises:
+        PrivilegeError: a table may not be read.
+    """
+    return read_source(snapshot, plan, settings, report, columns=_columns_to_read)
 
 
 def compared(
@@ -179,13 +188,26 @@ def compared(
                 unit=_unit(table, rows.owner, side),
                 holders=rows.holders,
             )
-    return Ground(plan, features, *sides, floor=independent(plan, sides[0], stream(seed, "floor")), seed=seed)
+    return Ground(
+        plan,
+        features,
+        *sides,
+        floor=independent(plan, sides[0], stream(seed, "floor")),
+        seed=seed,
+        keys={
+            table.id: tuple(original[table.id].column(name) for name in key.columns)
+            for table in plan.tables
+            if (key := table.table.primary_key) is not None
+        },
+    )
 
 
 def _columns_to_read(_: Plan, table: TablePlan) -> dict[str, Reading]:
-    """All columns; of credentials and bytes the length."""
+    """All columns; of bytes the length, and of credentials, unless they tell rows apart."""
+    key = table.table.primary_key
+    hidden = {column.name for column in table.columns if column.kind == "credential"} - set(key.columns if key else ())
     return {
-        column.name: "length" if column.kind == "credential" or column.column.type.family == "bytes" else "value"
+        column.name: "length" if column.name in hidden or column.column.type.family == "bytes" else "value"
         for column in table.columns
     }
 

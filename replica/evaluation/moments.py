@@ -16,13 +16,13 @@ from replica.evaluation.ground import Feature, Ground, Rows, keys_of
 from replica.evaluation.halves import count_cells, deal, score_halves
 from replica.evaluation.pairs import PairScores, score_pairs
 from replica.evaluation.scores import overlap, steps
+from replica.evaluation.seasons import hour, in_days, month, weekday
 from replica.evaluation.views import Frame, View, named, take
 from replica.planning.decisions import TablePlan
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-_DAY_US = 86_400e6
 _PERIODS = 20
 
 
@@ -96,9 +96,8 @@ class _Clock:
     def days(self, name: str, table: str = "") -> list[Floats]:
         """A moment in days since 1970, or a time in days since midnight, on every side; null where it is infinite."""
         at = table or self.table.id
-        is_date = self.ground.plan.by_id[at].table.by_name[name].type.family == "date"
-        found = [side[at].values[name] / (1.0 if is_date else _DAY_US) for side in self.ground.sides]
-        return [np.where(np.abs(one) < _ENDLESS, one, np.nan) for one in found]
+        family = self.ground.plan.by_id[at].table.by_name[name].type.family
+        return [in_days(np.asarray(side[at].values[name], np.float64), family) for side in self.ground.sides]
 
     def is_time(self, name: str) -> bool:
         """True for a time of day without a date."""
@@ -109,10 +108,10 @@ class _Clock:
         for name in self.moments:
             days = self.days(name)
             if not self.is_time(name):
-                yield f"{name} month", tuple(_cells(one, _month) for one in days), 12
-                yield f"{name} weekday", tuple(_cells(one, _weekday) for one in days), 7
+                yield f"{name} month", tuple(_cells(one, month) for one in days), 12
+                yield f"{name} weekday", tuple(_cells(one, weekday) for one in days), 7
             if any((one[~np.isnan(one)] % 1 > 0).any() for one in days[:2]):
-                yield f"{name} hour", tuple(_cells(one, _hour) for one in days), 24
+                yield f"{name} hour", tuple(_cells(one, hour) for one in days), 24
 
     def trends(self) -> Iterator[Cells]:
         """Equal periods of the original's range, with one before and one after it."""
@@ -175,10 +174,6 @@ class _Clock:
         return rows.parents[self.table.owner.id] if self.table.owner else np.zeros(len(rows), np.int64)
 
 
-# Such moments stand for infinity, or for never.
-_ENDLESS = 2_000_000.0
-
-
 def _three(frames: list[Frame]) -> tuple[Frame, Frame, Frame]:
     original, synthetic, floor = frames
     return original, synthetic, floor
@@ -209,15 +204,3 @@ def _cells(days: Floats, cut: Callable[[Floats], Ints]) -> Ints:
 
 def _period(edges: Floats, days: Floats) -> Ints:
     return np.searchsorted(edges, days, side="right")
-
-
-def _month(days: Floats) -> Ints:
-    return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
-
-
-def _weekday(days: Floats) -> Ints:
-    return (np.floor(days).astype(np.int64) + 3) % 7
-
-
-def _hour(days: Floats) -> Ints:
-    return np.floor(days % 1 * 24 + 1e-9).astype(np.int64) % 24

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from replica.generators.base import Encoded, FitOptions, Spans
 from replica.generators.training import Task, torch_generator, train, use_one_thread
+from replica.generators.twins import Twins, find_twins
 from replica.kinds.base import Codes
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
@@ -103,6 +104,7 @@ class _Net(nn.Module):
         self.after = nn.LayerNorm(width)
         self.heads = nn.ParameterList([nn.Parameter(torch.zeros(self.sizes[i], width)) for i in self.drawn])
         self.levels = nn.ParameterList([nn.Parameter(torch.zeros(self.sizes[i])) for i in self.drawn])
+        self.twins = Twins(find_twins(spans, context), width)
         self.register_buffer("never", torch.zeros(sum(self.sizes[i] for i in self.drawn)))
 
     @torch.no_grad()
@@ -131,39 +133,47 @@ class _Net(nn.Module):
         hidden = functional.gelu(torch.matmul(x, self.first[j]) + self.bias[j].unsqueeze(-2))
         return self.after(x + torch.matmul(hidden, self.second[j]))  # type: ignore[no-any-return]
 
+    def _logits(self, j: int, seen: torch.Tensor, codes: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
+        """The logits of a span's codes: (rows, codes)."""
+        logits = functional.linear(seen, self.heads[j], self.levels[j] + self._masks()[j])
+        pull = self.twins.pull(j, seen, codes, above)
+        return logits if pull is None else logits + pull
+
     def loss(self, codes: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
         """The mean over rows of the negative log likelihood of their drawn spans."""
-        embedded = functional.embedding(codes + self.starts, self.inputs)  # (rows, spans, width)
+        embedded = self.twins.with_agreement(functional.embedding(codes + self.starts, self.inputs), codes, above)
         summed = torch.cumsum(embedded, dim=1) - embedded
         state = summed[:, self.drawn] + self._state_above(above).unsqueeze(1) + self.start
         seen = self._block(state.transpose(0, 1), slice(None))  # (drawn spans, rows, width)
-        masks = self._masks()
         total = torch.zeros(())
         for j, i in enumerate(self.drawn):
-            logits = functional.linear(seen[j], self.heads[j], self.levels[j] + masks[j])
+            logits = self._logits(j, seen[j], codes, above)
             total = total + functional.cross_entropy(logits, codes[:, i])
         return total
 
     @torch.no_grad()
     def sample(self, above: torch.Tensor, given: torch.Tensor, stop: int, generator: torch.Generator) -> torch.Tensor:
         """Draws spans by inverting the distribution function: (rows, stop - given spans)."""
-        state = self._state_above(above)
         n_given = given.shape[1]
-        if n_given:
-            state = state + functional.embedding_bag(given + self.starts[:n_given], self.inputs, mode="sum")
-        masks = self._masks()
-        drawn = torch.empty(len(state), stop - n_given, dtype=torch.int32)
+        codes = torch.zeros(len(given), stop, dtype=torch.int64)
+        codes[:, :n_given] = given
+        state = self._state_above(above) + self._state_of(codes, above, 0, n_given)
         for i in range(n_given, stop):
             j = self.place[i]
-            seen = self._block(state + self.start[j], j)
-            logits = functional.linear(seen, self.heads[j], self.levels[j] + masks[j])
+            logits = self._logits(j, self._block(state + self.start[j], j), codes, above)
             summed = torch.softmax(logits, dim=1).cumsum(dim=1)
             draw = torch.rand(len(state), 1, generator=generator) * summed[:, -1:]
-            code = torch.searchsorted(summed, draw).squeeze(1).clamp_(max=self.sizes[i] - 1)
-            drawn[:, i - n_given] = code
+            codes[:, i] = torch.searchsorted(summed, draw).squeeze(1).clamp_(max=self.sizes[i] - 1)
             if i + 1 < stop:
-                state = state + self.inputs[code + self.starts[i]]
-        return drawn
+                state = state + self._state_of(codes, above, i, i + 1)
+        return codes[:, n_given:].to(torch.int32)
+
+    def _state_of(self, codes: torch.Tensor, above: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """What the codes of some neighbouring spans add to the state: (rows, width)."""
+        if start == stop:
+            return torch.zeros(len(codes), self.inputs.shape[1])
+        summed = functional.embedding_bag(codes[:, start:stop] + self.starts[start:stop], self.inputs, mode="sum")
+        return summed + self.twins.agreement(codes, above, start, stop)
 
 
 def _starts(spans: Spans) -> npt.NDArray[np.int64]:

@@ -49,7 +49,7 @@ class Imagined:
         evaluate: a server's evaluation of conditions.
         schema_map: what a person says of the tables; None without a map.
         given: tables that are there already, with the columns that others point to.
-        loose: True where keys of several columns need not tell rows apart, since the rows are never loaded.
+        loose: True where only what others point to must tell rows apart, since the rows are never loaded.
         frames: the columns that are made, by table.
     """
 
@@ -143,10 +143,11 @@ def _pointed(imagined: Imagined, table: Table) -> set[str]:
 
 def _is_key(imagined: Imagined, table: Table, column: Column) -> bool:
     """True where a unique rule holds the column and no other that could tell rows apart as well."""
+    if imagined.loose:
+        return column.name in _pointed(imagined, table)
     rules = [unique for unique in table.uniques if column.name in unique.columns]
     return any(
-        len(rule.columns) == 1
-        or (len([c for c in rule.columns if c not in table.reference_columns]) == 1 and not imagined.loose)
+        len([name for name in rule.columns if name not in table.reference_columns]) == 1 or len(rule.columns) == 1
         for rule in rules
     )
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replica.databases.base import Ddl, FamilySample, Inclusion, PlanStep, Reading, Repeats, Snapshot
+from replica.databases.base import Ddl, FamilySample, Holdout, Inclusion, PlanStep, Reading, Repeats, Snapshot
 from replica.imagining.rows import Imagined, imagine_rows, with_sizes
 from replica.imagining.sizes import plan_sizes
 from replica.kinds.literals import literal
@@ -92,6 +92,14 @@ class ImaginedSnapshot:
     def dump(self, target_version: int | None = None) -> Ddl:
         """See :meth:`replica.databases.base.Snapshot.dump`."""
         return self.real.dump(target_version)
+
+    def without(self, holdout: Holdout) -> ImaginedSnapshot:  # noqa: ARG002 - imagined rows are nobody's
+        """See :meth:`replica.databases.base.Snapshot.without`."""
+        return self
+
+    def sketch(self, table: Table, columns: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002 - nor do they come again
+        """See :meth:`replica.databases.base.Snapshot.sketch`."""
+        return ()
 
 
 def evaluate_imagined(

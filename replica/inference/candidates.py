@@ -241,6 +241,10 @@ class KeyNames:
                 score = 0.9 if unique.primary else 0.86
                 key = undeclared(table.id, columns, parent, unique.columns)
                 yield Candidate(key, score, "its columns are named after the table and its key")
+            elif unique.primary and ways == {"same"} and set(unique.columns) < _key_of(table):
+                # Only values can tell: two logs of one person have a day in common, too.
+                key = undeclared(table.id, columns, parent, unique.columns)
+                yield Candidate(key, _LONGER_KEY, "its key goes on where that table's ends")
 
     def _counterparts(self, table: Table, parent: Table, part: Column) -> list[tuple[str, Way]]:
         """Columns of a table that could name a part of another's key, and how their names say so."""
@@ -266,6 +270,7 @@ class KeyNames:
         return False
 
 
+_LONGER_KEY = 0.7
 _SHOWN = 3
 _MARGIN = 0.025
 _DOUBT = 0.2

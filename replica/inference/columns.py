@@ -23,6 +23,7 @@ _TEXT_WORDS = 4
 _LONG_TEXT_WORDS = 6
 _ONE_WORD = 1.5
 _KEY_NULLS = 0.05
+_WORTH_KEEPING = 0.2
 _PASSWORD = re.compile(r"pass|pwd")
 _TSVECTOR = re.compile(r"tsvector_update_trigger\('(?P<column>[^']+)', '(?P<config>[^']+)', (?P<sources>.+)\)")
 
@@ -187,7 +188,9 @@ def _shape_of_text(guess: TableGuess, column: Column, texts: list[str], *, uniqu
     if not guess.private:
         return "label", f"{distinct} labels of {n}; kept, since the table is about nobody"
     if (made_up := made_up_class(words_of(column.name))) is not None:
-        return made_up, "too few share its values; made up"
+        # What many share goes with the row's other columns, as a large city with its country.
+        shared = not unique and _share_held(counts) >= _WORTH_KEEPING * n
+        return ("category", None) if shared else (made_up, "too few share its values; made up")
     if _is_code(texts):
         return "code", "its values follow a pattern"
     if unique:
@@ -200,8 +203,13 @@ def _is_category(counts: Counter[str], n: int, *, private: bool) -> bool:
         return False
     if private:
         # What fewer than ten rows share is merged, so most rows must hold a common value.
-        return sum(count for count in counts.values() if count >= 10) >= 0.5 * n or (n < 100 and len(counts) <= n / 5)
+        return _share_held(counts) >= 0.5 * n or (n < 100 and len(counts) <= n / 5)
     return n / len(counts) >= 2 or len(counts) <= 2
+
+
+def _share_held(counts: Counter[str]) -> int:
+    """How many rows hold a value that ten do."""
+    return sum(count for count in counts.values() if count >= 10)
 
 
 def _is_code(texts: list[str]) -> bool:

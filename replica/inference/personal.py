@@ -24,8 +24,13 @@ _NAMES: Final[Mapping[str, str]] = {
         r"|salt|pin_?code|security_answer"
     ),
     "email": r"(.*_)?e?_?mail(_?(address|addr|id))?|email\d?|(.*_)email(_.*)?",
-    "first_name": r"(.*_)?(first|given|fore|christian)_?names?|fname|vorname|prenom|voornaam",
-    "last_name": r"(.*_)?(last|sur|family)_?names?|lname|nachname|apellidos?|achternaam|familienname|nom_de_famille",
+    "first_name": (
+        r"(.*_)?(first|given|fore|christian)_?names?|(.*_)?names?_?(first|given)|fname|vorname|prenom|voornaam"
+    ),
+    "last_name": (
+        r"(.*_)?(last|sur|family)_?names?|(.*_)?names?_?(last|family)|lname|nachname|apellidos?|achternaam"
+        r"|familienname|nom_de_famille"
+    ),
     "middle_name": r"middle_?(name|initial)s?",
     "full_name": (
         r"(full|legal|real|person|contact|customer|client|patient|employee|staff|member|student|teacher|holder"
@@ -82,6 +87,7 @@ _WORDY = re.compile(r"[^\W\d_][\w'’.-]*(?: [^\W\d_][\w'’.-]*){1,3}\Z")
 _MOST = 0.8
 _FEWEST = 5
 _FEW = 0.2
+_FEWEST_NAMES = 20
 
 STRONG = frozenset(
     {"email", "first_name", "last_name", "full_name", "phone", "national_id", "iban", "card", "username"}
@@ -138,6 +144,8 @@ def guess_personal(
             return _corrected(kind, by_value, texts), f"its name says {kind.replace('_', ' ')}"
     if by_value is not None:
         return by_value
+    if about_persons and _are_first_names(texts):
+        return "first_name", "its values are first names"
     if not about_persons or name not in ("name", "names", "title_name", "contact_name"):
         return None
     if _look_like_names(texts) or (are_persons and _could_be_names(texts)):
@@ -211,6 +219,14 @@ _VALUE_TESTS: Final[tuple[tuple[str, str, Callable[[str], bool]], ...]] = (
 def _first_names() -> frozenset[str]:
     locales = ("en_US", "en_GB", "de_DE", "fr_FR", "es_ES", "it_IT", "nl_NL", "sv_SE", "pl_PL", "pt_BR")
     return frozenset(name.lower() for locale in locales for name in pool(locale, "first_name").tolist())
+
+
+def _are_first_names(texts: Sequence[str]) -> bool:
+    """Single words, nearly all of them known as first names; in a column of anything else few are."""
+    sample = [text for text in texts[:500] if text]
+    known = _first_names()
+    hits = sum(text.lower() in known for text in sample)
+    return len(set(sample)) >= _FEWEST_NAMES and hits >= _MOST * len(sample)
 
 
 def _look_like_names(texts: Sequence[str]) -> bool:

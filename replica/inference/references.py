@@ -35,6 +35,7 @@ _NEARLY = 0.99
 _MOSTLY = 0.5
 _SURE = 0.75
 _FEW_KEYS = 10
+_MANY_KEYS = 500
 _COVERED = 0.2
 _MOST_CANDIDATES = 3
 _FEWEST_TEXTS = 8
@@ -147,6 +148,8 @@ class _Evidence:
 
         Small whole numbers are in every dense key: they have to reach far into it.
         """
+        if len(key.columns) > 1 and found.values >= _MANY_KEYS:
+            return True
         column = self.schema.by_id[key.parent].by_name[key.parent_columns[0]]
         if column.type.family not in ("integer", "numeric"):
             return found.values >= 2

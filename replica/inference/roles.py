@@ -24,6 +24,12 @@ _ORGANISATION_WORDS = frozenset(
 _LOOKUP_ROWS = 250
 _LOOKUP_COLUMNS = 8
 _LOOKUP_SHARE = 0.2
+# Of a thing, as a district, at least so many rows tell.
+_ROWS_PER_THING = 8
+_TELLING = 0.8
+_MONEY_WORDS = frozenset(
+    {"budget", "price", "cost", "salary", "revenue", "discount", "margin", "fee"} | {"balance", "amount"}
+)
 # A number of more values is a measure, unless they are dense, as a sort order is.
 _FEW_MEASURES, _DENSE = 20, 1.5
 # Fewer parents, or larger families, and a reference says more as a category than as an owner.
@@ -173,6 +179,45 @@ def _is_organisation(table: Table, score: float) -> bool:
 
 
 def _is_lookup(sample: TableSample, schema: Schema, samples: Samples) -> bool:
+    """Short lists of labels, and short lists of things known by name that many rows point to."""
+    return _is_list_of_labels(sample, schema, samples) or _is_list_of_things(sample, schema, samples)
+
+
+def _is_list_of_things(sample: TableSample, schema: Schema, samples: Samples) -> bool:
+    """Things that everybody knows by name, such as districts or airports, whatever is measured of them.
+
+    Of so few rows nothing can be learned but the rows themselves, and all that points to them depends on which it is.
+    """
+    table = sample.table
+    pointing = [key for key in schema.referencing(table.id) if not key.is_self and key.child in samples]
+    if not pointing or not sample.complete or len(sample) > _LOOKUP_ROWS:
+        return False
+    if any(not key.is_self for key in table.foreign_keys if key.parent in samples and len(samples[key.parent]) > 50):
+        return False
+    if max(samples[key.child].rows for key in pointing) < _ROWS_PER_THING * len(sample):
+        return False
+    plain = not any(_is_confidential(table, sample, column.name) for column in table.columns)
+    return plain and any(_is_name(sample, column) for column in table.columns)
+
+
+def _is_name(sample: TableSample, column: Column) -> bool:
+    """A text that tells rows apart."""
+    return column.type.family == "text" and sample.distinct(column.name) >= _TELLING * len(sample)
+
+
+def _is_confidential(table: Table, sample: TableSample, name: str) -> bool:
+    """What is a matter of its owner, or happened once: credentials, documents, sums of money, moments."""
+    column = table.by_name[name]
+    if is_credential(column) or column.type.family in ("money", "json", "bytes", "xml", "composite", "tsvector"):
+        return True
+    if set(words_of(name).split("_")) & _MONEY_WORDS:
+        return True
+    return column.type.family in ("date", "timestamp", "timestamptz") and sample.distinct(name) > max(
+        2, len(sample) // 2
+    )
+
+
+def _is_list_of_labels(sample: TableSample, schema: Schema, samples: Samples) -> bool:
     """Short lists of labels: small beside what points to them, and with nothing in them but labels and numbers."""
     table = sample.table
     pointing = [key for key in schema.referencing(table.id) if not key.is_self and key.child in samples]
@@ -258,6 +303,9 @@ def _would_circle(key: ForeignKey, owners: Mapping[str, ForeignKey]) -> bool:
 def _owner_score(key: ForeignKey, schema: Schema, samples: Samples, roles: Mapping[str, Role]) -> tuple[float, str]:
     """How well a reference serves as the owner; 0 where it cannot."""
     if key.is_self or key.parent not in samples or roles[key.parent] in ("lookup", "skip"):
+        return 0.0, ""
+    # What repeats a column of the child's own is chosen to fit it.
+    if set(key.columns) & set(schema.by_id[key.child].own_keys):
         return 0.0, ""
     # A department is not made under its head.
     if roles[key.child] == "public" and roles[key.parent] in ("subject", "private"):

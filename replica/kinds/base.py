@@ -32,12 +32,15 @@ class Span:
         cardinality: codes are 0 .. cardinality - 1.
         ordered: how many of the first codes grow with the value; 0 for plain categories.
         observed: True for a span that is filled in from outside and never sampled.
+        twin: name of the drawn span of the same row whose codes this one has too, being its value in another row, such
+            as the row before; empty where there is none. A twin may have one code more, for no such row.
     """
 
     name: str
     cardinality: int
     ordered: int = 0
     observed: bool = False
+    twin: str = ""
 
 
 @dataclass(frozen=True)

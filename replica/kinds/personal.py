@@ -313,7 +313,7 @@ IDENTIFYING: Final = frozenset(PERSONAL) - {"city", "region", "country", "job_ti
 
 
 _BY_NAME: Final = {
-    "city": re.compile(r"(.*_)?(city|town|locality|suburb|municipality|ort|ville|ciudad)"),
+    "city": re.compile(r"(.*_)?(birth|death|home)?_?(city|town|locality|suburb|municipality|ort|ville|ciudad)"),
     "region": re.compile(r"(.*_)?(state|region|province|county|district|canton|bundesland)(_name)?"),
     "country": re.compile(r"(.*_)?country(_name)?"),
     "job_title": re.compile(r"(.*_)?(title|job|job_title|position|occupation|profession)"),

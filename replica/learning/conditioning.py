@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -105,7 +106,7 @@ def _waits(
 
 
 def _observed(spans: tuple[Span, ...]) -> tuple[Span, ...]:
-    return tuple(Span(span.name, span.cardinality, ordered=span.ordered, observed=True) for span in spans)
+    return tuple(replace(span, observed=True) for span in spans)
 
 
 def context_spec(plan: Plan, table: TablePlan, layouts: Mapping[str, Layout]) -> ContextSpec:

@@ -20,6 +20,7 @@ from replica.planning.decisions import ColumnPlan, Plan, ReferencePlan, TablePla
 from replica.relations.families import FamilyCode, Members, fit_family, summarize
 from replica.relations.fanout import FanOut, fit_fan_out
 from replica.relations.gaps import Measure, fit_gaps, in_measure, in_units
+from replica.relations.joins import NULL, UNKNOWN
 from replica.relations.layout import BlockKind, Layout, make_layout
 from replica.relations.sequences import SequenceCode, fit_sequence
 from replica.schema.model import ForeignKey
@@ -400,7 +401,7 @@ def _encode_reference(draft: _Draft, reference: ReferencePlan, drafts: dict[str,
     family, clusters = _cluster_parents(draft, parent, key, drafts, rng)
     parent.families[key.id] = family
     parent.parts["family", key.id] = (family.spans, clusters)
-    depths = _depths(rows) if key.is_self else None
+    depths = _depths(rows, rng) if key.is_self else None
     levels = int(depths.max(initial=0)) + 1 if depths is not None else 0
     code = ReferenceCode(key.id, None, family.sizes, nulls, tree=depths is not None, depths=levels)
     seen = (
@@ -474,16 +475,24 @@ def _cluster_parents(
     return fit_family(key.id, np.concatenate(features, axis=1), counts, rng, levels=levels)
 
 
-def _depths(rows: Ints) -> Ints | None:
-    """How far below a root each row of a tree stands; None where rows lead in a circle."""
-    depth = np.full(len(rows), -1)
-    depth[rows < 0] = 0
+def _depths(rows: Ints, rng: np.random.Generator) -> Ints | None:
+    """How far below a root each row of a tree stands; None where rows lead in a circle.
+
+    A row below one that was not read is no root: it stands as deep as any other that is none.
+    """
+    depth = np.where(rows == NULL, 0, -1)
+    _descend(depth, rows)
+    lost, known = rows == UNKNOWN, depth[depth > 0]
+    depth[lost] = rng.choice(known, int(lost.sum())) if len(known) else 1
+    _descend(depth, rows)
+    return depth if (depth >= 0).all() else None
+
+
+def _descend(depth: Ints, rows: Ints) -> None:
+    """Fills in the depth of rows that stand below rows whose depth is known."""
     for level in range(1, _MAX_DEPTH):
         below = (depth < 0) & (depth[np.maximum(rows, 0)] == level - 1) & (rows >= 0)
-        if not below.any():
-            break
         depth[below] = level
-    return depth if (depth >= 0).all() else None
 
 
 def _encode_fan_outs(plan: Plan, draft: _Draft, drafts: Mapping[str, _Draft]) -> None:

@@ -43,7 +43,9 @@ def owner_of(table: Table, table_map: TableMap, skipped: Mapping[str, str]) -> F
         raise PlanError(f"{where} is not a reference of the table; its references are {known}")
     if found[0].is_self:
         raise PlanError(f"{where} points to the table itself, which cannot own its rows: choose another or none")
-    return None if found[0].parent in skipped else found[0]
+    # What repeats a column of the table's own is chosen to fit it; an owner would fill it.
+    own = set(found[0].columns) & set(table.own_keys)
+    return None if found[0].parent in skipped or own else found[0]
 
 
 def refuse_owner_circles(owners: Mapping[str, ForeignKey]) -> None:

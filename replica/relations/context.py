@@ -7,7 +7,7 @@ context of the source's rows when learning and of made-up rows when sampling.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -79,13 +79,13 @@ def see_ancestor(layout: Layout, *, nearest: bool) -> Ancestor:
 
 def see_previous(layout: Layout, places: Sequence[int]) -> tuple[Span, ...]:
     """Returns spans of the row before, each with one code more for rows that are first."""
-    return tuple(_with_none(layout.spans[i]) for i in places)
+    return tuple(replace(_with_none(layout.spans[i]), twin=layout.spans[i].name) for i in places)
 
 
 def see_referenced(layout: Layout) -> Ancestor:
     """Chooses what is seen of a row that a reference points to."""
     places = [i for block in layout.of(*_SEEN_REFERENCED) for i in range(block.start, block.stop)][:_MOST_REFERENCED]
-    return Ancestor(see_previous(layout, places), tuple(places))
+    return Ancestor(tuple(_with_none(layout.spans[i]) for i in places), tuple(places))
 
 
 def value_places(layout: Layout) -> list[int]:

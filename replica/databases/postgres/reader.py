@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -11,11 +11,13 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replica.databases.base import Ddl, FamilySample, Inclusion, PlanStep, Reading, Repeats
+from replica.databases.base import SKETCHED, Ddl, FamilySample, Holdout, Inclusion, PlanStep, Reading, Repeats
 from replica.databases.postgres.asking import ask, explain, is_analyzed
 from replica.databases.postgres.connection import address, connect, reported
 from replica.databases.postgres.ddl import choose_tool, dump_section
 from replica.databases.postgres.evaluating import evaluate
+from replica.databases.postgres.expressions import expression
+from replica.databases.postgres.holdouts import kept_rows
 from replica.databases.postgres.references import ROWS_PER_KEY, count_found
 from replica.databases.postgres.repeats import count_repeats_sql, may_repeat
 from replica.databases.postgres.types import EPOCH_DAYS, EPOCH_US
@@ -27,14 +29,6 @@ STATEMENT_TIMEOUT_MS = 60 * 60 * 1000
 
 # A share of the pages of a small table may be none at all; and to look at every row of it costs little.
 _MOST_SCANNED_ROWS = 2_000_000
-
-_NATIVE = frozenset({"boolean", "integer", "float", "date", "timestamp", "timestamptz", "time", "bytes"})
-_AS_NUMBER = {
-    # Numbers outside of what a float8 can hold would stop the reading: they come as the nearest that it can.
-    "numeric": "CASE WHEN abs({0}) BETWEEN 1e-300 AND 1e300 OR {0}::text IN ('NaN', 'Infinity', '-Infinity')"
-    " THEN {0}::float8 WHEN abs({0}) > 1 THEN sign({0})::float8 * 1e300 WHEN {0} IS NOT NULL THEN 0 END",
-    "money": "{}::numeric::float8",
-}
 
 # ADBC shifts PostgreSQL's epoch without looking for infinity, so it arrives wrapped around.
 _INT32_MAX, _INT64_MAX = 2**31 - 1, 2**63 - 1
@@ -74,19 +68,27 @@ def _reader(url: DatabaseUrl, snapshot: str) -> Any:
 class PostgresSnapshot:
     """The :class:`~replica.databases.base.Snapshot` of PostgreSQL."""
 
-    def __init__(self, url: DatabaseUrl, holder: psycopg.Connection[Any], reader: Any, name: str) -> None:
+    def __init__(
+        self, url: DatabaseUrl, holder: psycopg.Connection[Any], reader: Any, name: str, holdout: Holdout | None = None
+    ) -> None:
         self._url = url
         self._holder = holder
         self._reader = reader
         self._name = name
+        self._holdout = holdout
+
+    def without(self, holdout: Holdout) -> PostgresSnapshot:
+        """See :meth:`replica.databases.base.Snapshot.without`."""
+        return PostgresSnapshot(self._url, self._holder, self._reader, self._name, holdout)
 
     def read(
         self, table: Table, columns: Mapping[str, Reading], sample: FamilySample | None = None, limit: int | None = None
     ) -> pa.Table:
         """See :meth:`replica.databases.base.Snapshot.read`."""
         found = [table.by_name[name] for name in columns]
-        outputs = [f"{_expression(column, columns[column.name])} AS c{i}" for i, column in enumerate(found)]
-        source = f"{table.own_rows} AS t{_scatter(table, limit)}"
+        outputs = [f"{expression(column, columns[column.name])} AS c{i}" for i, column in enumerate(found)]
+        # Rows without a parent are sampled by their place.
+        source = self._rows(table, _scatter(table, limit), "t.ctid, t.*" if sample else "t.*")
         query = f"SELECT {', '.join(outputs) or 'true AS c'} FROM {source}"
         if sample is not None:
             query += f" WHERE {_family_condition(sample)}"
@@ -101,24 +103,24 @@ class PostgresSnapshot:
 
     def row_count(self, table: Table) -> int:
         """See :meth:`replica.databases.base.Snapshot.row_count`."""
-        data = self._fetch(f"SELECT count(*) FROM {table.own_rows}", f"counting {table.id}")
+        data = self._fetch(f"SELECT count(*) FROM {self._rows(table)}", f"counting {table.id}")
         return int(data.column(0)[0].as_py())
 
     def repeats(self, table: Table) -> Repeats | None:
         """See :meth:`replica.databases.base.Snapshot.repeats`."""
         if not may_repeat(table):
             return None
-        found = self._fetch(count_repeats_sql(table), f"counting the different rows of {table.id}")
+        found = self._fetch(count_repeats_sql(self._rows(table)), f"counting the different rows of {table.id}")
         rows, distinct, repeated = (int(found.column(i)[0].as_py()) for i in range(3))
         return Repeats(distinct / rows, repeated / distinct) if distinct < rows else None
 
     def fan_out(self, child: Table, key: ForeignKey) -> pa.Table:
         """See :meth:`replica.databases.base.Snapshot.fan_out`."""
         columns = [child.by_name[name] for name in key.columns]
-        outputs = ", ".join(f"{_expression(column, 'value')} AS c{i}" for i, column in enumerate(columns))
+        outputs = ", ".join(f"{expression(column, 'value')} AS c{i}" for i, column in enumerate(columns))
         present = " AND ".join(f"t.{_quoted(column.name)} IS NOT NULL" for column in columns)
         groups = ", ".join(str(i + 1) for i in range(len(columns)))
-        query = f"SELECT {outputs}, count(*) FROM {child.own_rows} AS t WHERE {present} GROUP BY {groups}"
+        query = f"SELECT {outputs}, count(*) FROM {self._rows(child)} WHERE {present} GROUP BY {groups}"
         data = self._fetch(query, f"counting {key.id}")
         names = [*key.parent_columns, "count"]
         arrays = [_canonical(data.column(i), column, "value") for i, column in enumerate(columns)]
@@ -130,7 +132,7 @@ class PostgresSnapshot:
 
     def inclusion(self, child: Table, key: ForeignKey | LooseReference, parent: Table, limit: int) -> Inclusion:
         """See :meth:`replica.databases.base.Snapshot.inclusion`."""
-        rows = f"{child.own_rows} AS t{_scatter(child, ROWS_PER_KEY * limit)}"
+        rows = self._rows(child, _scatter(child, ROWS_PER_KEY * limit))
         data = self._fetch(count_found(key, rows, child, parent, limit), f"looking up keys of {child.id}")
         return Inclusion(int(data.column(0)[0].as_py()), int(data.column(1)[0].as_py()))
 
@@ -166,6 +168,16 @@ class PostgresSnapshot:
             search_path=str(search_path) or "''",
         )
 
+    def sketch(self, table: Table, columns: Sequence[str]) -> tuple[str, ...]:
+        """See :meth:`replica.databases.base.Snapshot.sketch`."""
+        row = ", ".join(f"t.{_quoted(name)}" for name in columns)
+        hashed = f"encode(substr(sha256(convert_to(ROW({row})::text, 'UTF8')), 1, 8), 'hex')"
+        query = f"SELECT DISTINCT {hashed} AS h FROM {self._rows(table)} ORDER BY h LIMIT {SKETCHED}"
+        return tuple(self._fetch(query, f"recognising {table.id}").column(0).to_pylist())
+
+    def _rows(self, table: Table, sampling: str = "", columns: str = "t.*") -> str:
+        return kept_rows(self._holdout, table, sampling, columns)
+
     def _fetch(self, query: str, step: str) -> pa.Table:
         with reported(step), self._reader.cursor() as cursor:
             cursor.execute(query)
@@ -186,24 +198,6 @@ def _scatter(table: Table, limit: int | None) -> str:
     method = "SYSTEM" if table.row_estimate > _MOST_SCANNED_ROWS else "BERNOULLI"
     percent = min(100.0, 100.0 * limit / table.row_estimate)
     return f" TABLESAMPLE {method} ({percent:.6f}) REPEATABLE (0)"
-
-
-def _expression(column: Column, reading: Reading) -> str:
-    name = f"t.{_quoted(column.name)}"
-    family = column.type.family
-    if reading == "presence":
-        return f"({name} IS NOT NULL)"
-    if reading == "length":
-        return f"octet_length({name})::int8" if family == "bytes" else f"length({name}::text)::int8"
-    if family in _AS_NUMBER:
-        return _AS_NUMBER[family].format(name)
-    if column.type.base == "oid":
-        # ADBC takes it for a signed number.
-        return f"{name}::int8"
-    if family in ("array", "composite"):
-        return f"to_jsonb({name})::text"
-    # A domain is read as the type under it, a type that ADBC would hand over as opaque bytes as text.
-    return name if family in _NATIVE else f"{name}::text"
 
 
 def _family_condition(sample: FamilySample) -> str:

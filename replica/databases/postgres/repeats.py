@@ -15,9 +15,13 @@ def may_repeat(table: Table) -> bool:
     return is_plain and not table.uniques and not table.exclusions and table.row_estimate <= MOST_ROWS
 
 
-def count_repeats_sql(table: Table) -> str:
-    """Returns the query for how many rows there are, how many different ones, and how many of those more than once."""
-    groups = f"SELECT count(*) AS n FROM ONLY {table.id} AS t GROUP BY t::text"
+def count_repeats_sql(rows: str) -> str:
+    """Returns the query for how many rows there are, how many different ones, and how many of those more than once.
+
+    Args:
+        rows: the table's rows in SQL, under the alias ``t``.
+    """
+    groups = f"SELECT count(*) AS n FROM {rows} GROUP BY t::text"
     return f"SELECT coalesce(sum(n), 0)::int8, count(*), count(*) FILTER (WHERE n > 1) FROM ({groups}) AS g"
 
 

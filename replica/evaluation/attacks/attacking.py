@@ -1,0 +1,48 @@
+"""Trying all attacks on a replica."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from replica.evaluation.attacks import ATTACKS, Attack
+from replica.evaluation.attacks.base import AttackResult, PrivacyReport
+from replica.evaluation.attacks.scene import FEWEST_CONTROLS, Scene, open_scene
+from replica.evaluation.ground import Ground
+from replica.progress import Progress, Report, ignore
+
+_NOBODY = "the schema map names no table of persons (role: subject) that has rows"
+_UNKNOWN = "it is not known who was kept out of learning: fit with --control, and keep its record"
+_FEW = f"fewer than {FEWEST_CONTROLS} persons were kept out of learning"
+
+
+def attack_replica(
+    ground: Ground, controls: Mapping[str, npt.NDArray[np.bool_]] | None, report: Report = ignore
+) -> PrivacyReport:
+    """What could somebody who holds the replica find out about the people of the original?
+
+    Args:
+        ground: both databases.
+        controls: which rows of the original were kept out of learning, by table; None where that is not known: most
+            attacks are then not run.
+        report: told of every attack.
+    """
+    scene = open_scene(ground, controls)
+    if scene is None:
+        return PrivacyReport(None, 0, 0, tuple(attack.asks.not_run(_NOBODY) for attack in ATTACKS.values()))
+    found: list[AttackResult] = []
+    for name, attack in ATTACKS.items():
+        report(Progress("attack", name))
+        found += _tried(attack, scene)
+    members = scene.persons if scene.learned is None else int(scene.learned.sum())
+    return PrivacyReport(scene.subject, members, scene.persons - members, tuple(found))
+
+
+def _tried(attack: Attack, scene: Scene) -> tuple[AttackResult, ...]:
+    if attack.needs_controls and scene.learned is None:
+        return (attack.asks.not_run(_UNKNOWN),)
+    if attack.needs_controls and min((~scene.targets_learned).sum(), scene.targets_learned.sum()) < FEWEST_CONTROLS:
+        return (attack.asks.not_run(_FEW),)
+    return attack.run(scene)

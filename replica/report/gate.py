@@ -1,0 +1,256 @@
+"""The gate: limits to what an evaluation measured, and what crosses them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
+
+from replica.errors import SettingsError, did_you_mean
+from replica.evaluation.attacks.base import AttackResult
+from replica.evaluation.evaluate import EvaluationReport
+from replica.report.measures import MEASURES, Kind, Measured, sure_shortfall
+
+DEFAULT: Final = "default"
+VERSION: Final = 1
+
+Status = Literal["pass", "fail", "inconclusive", "not run", "does not apply"]
+
+_KEYS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "count": ("most",),
+    "score": ("least", "below_ceiling", "worst"),
+    "attacks": ("inconclusive",),
+}
+_WORDS: Final = ("allow", "fail")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What one measure must meet.
+
+    Attributes:
+        name: the measure, as in ``utility.pairs``.
+        bounds: the numbers it must keep to, by the key of the gate file.
+        may_be_missing: True where it passes without having been measured.
+        may_be_open: True where an attack passes that could not have found anything.
+    """
+
+    name: str
+    bounds: Mapping[str, float]
+    may_be_missing: bool = False
+    may_be_open: bool = False
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Limits, and where they come from."""
+
+    name: str
+    limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one limit.
+
+    Attributes:
+        name: the measure, as in ``utility.pairs``.
+        title: what it is, for a reader.
+        status: whether it is kept; what was not run fails unless the gate lets it through.
+        passed: True where it stops nobody.
+        text: what was found beside the limit, in one line, without a value of the source.
+    """
+
+    name: str
+    title: str
+    status: Status
+    passed: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What became of all limits of a gate."""
+
+    gate: str
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """The limits that are crossed."""
+        return tuple(outcome for outcome in self.outcomes if not outcome.passed)
+
+    @property
+    def passed(self) -> bool:
+        """True where no limit is crossed."""
+        return not self.failed
+
+
+# Reading
+
+
+def read_gate(name: str) -> Gate:
+    """Reads a gate.
+
+    Args:
+        name: ``default``, or the path of a file.
+
+    Raises:
+        SettingsError: the file cannot be read, or holds what gates do not have; named with its line.
+    """
+    if name == DEFAULT:
+        text = resources.files("replica.report").joinpath("gates/default.yaml").read_text(encoding="utf8")
+        return _parse(text, "the default gate")
+    try:
+        text = Path(name).read_text(encoding="utf8")
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"gate {name} cannot be read: name a file, or `default`") from None
+    return _parse(text, name)
+
+
+def _parse(text: str, name: str) -> Gate:
+    try:
+        found = YAML().load(text)
+    except YAMLError as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", None)
+        where = f"{name}:{line + 1}" if line is not None else name
+        raise SettingsError(f"{where}: this is not YAML: check its indentation and quotes") from None
+    if not isinstance(found, CommentedMap):
+        raise SettingsError(f"{name}: a gate begins with `version: {VERSION}`")
+    if found.get("version") != VERSION:
+        raise SettingsError(f"{name}: version {VERSION} is the one that is known: write `version: {VERSION}`")
+    return Gate(name, tuple(_Reader(name).limits(found)))
+
+
+class _Reader:
+    """Reads the entries of a gate file; whatever it does not know is an error that names the line."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def limits(self, document: CommentedMap) -> Iterator[Limit]:
+        """Yields the limits of a whole file."""
+        groups = dict.fromkeys(measure.group for measure in MEASURES.values())
+        for group, entries in document.items():
+            if group == "version":
+                continue
+            if group not in groups:
+                raise self._error(document, group, f"unknown part{did_you_mean(str(group), groups)}")
+            known = [name.partition(".")[2] for name in MEASURES if name.startswith(f"{group}.")]
+            for key in self._mapping(document, group):
+                if key not in known:
+                    hint = did_you_mean(str(key), known) or f": known are {', '.join(known)}"
+                    raise self._error(entries, key, f"unknown measure{hint}")
+                yield self._limit(f"{group}.{key}", entries, key)
+
+    def _limit(self, name: str, entries: CommentedMap, key: str) -> Limit:
+        keys = _KEYS[MEASURES[name].kind]
+        node = self._mapping(entries, key)
+        bounds: dict[str, float] = {}
+        allowed: set[str] = set()
+        for word in node:
+            if word not in (*keys, "not_run"):
+                raise self._error(node, word, f"{name} takes {', '.join((*keys, 'not_run'))}")
+            if word in ("not_run", "inconclusive"):
+                allowed |= {word} if self._word(node, word) == "allow" else set()
+            else:
+                bounds[word] = self._number(node, word)
+        if not node.keys() & set(keys):
+            raise self._error(entries, key, f"{name} needs a limit: {' or '.join(keys)}")
+        return Limit(name, bounds, "not_run" in allowed, "inconclusive" in allowed)
+
+    def _word(self, node: CommentedMap, word: str) -> str:
+        if node[word] not in _WORDS:
+            raise self._error(node, word, f"this is {' or '.join(_WORDS)}")
+        return str(node[word])
+
+    def _number(self, node: CommentedMap, word: str) -> float:
+        value = node[word]
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 <= value <= (math.inf if word == "most" else 1):
+            raise self._error(node, word, f"this is a number from 0{'' if word == 'most' else ' to 1'}")
+        return float(value)
+
+    def _mapping(self, parent: CommentedMap, key: str) -> CommentedMap:
+        node = parent[key]
+        if not isinstance(node, CommentedMap):
+            raise self._error(parent, key, "keys and values are expected here")
+        return node
+
+    def _error(self, node: CommentedMap, key: Any, problem: str) -> SettingsError:
+        return SettingsError(f"{self._name}:{node.lc.key(key)[0] + 1}: {key}: {problem}")
+
+
+# Judging
+
+
+def judge(gate: Gate, report: EvaluationReport) -> GateResult:
+    """Holds what was measured against the limits of a gate."""
+    return GateResult(gate.name, tuple(outcome for limit in gate.limits for outcome in _judge(limit, report)))
+
+
+def _judge(limit: Limit, report: EvaluationReport) -> Iterator[Outcome]:
+    title = MEASURES[limit.name].title
+    measured = MEASURES[limit.name].take(report)
+    if not measured.is_there:
+        yield Outcome(limit.name, title, "does not apply", passed=True, text="nothing of that is there")
+    elif measured.attacks is not None:
+        yield from _judge_attacks(limit, title, measured.attacks)
+    else:
+        crossed = [line for word, bound in limit.bounds.items() if (line := _crossed(word, bound, measured))]
+        text = "; ".join(crossed) if crossed else _found(measured)
+        yield Outcome(limit.name, title, "fail" if crossed else "pass", passed=not crossed, text=text)
+
+
+def _judge_attacks(limit: Limit, title: str, attacks: tuple[AttackResult, ...]) -> Iterator[Outcome]:
+    if not attacks:
+        yield Outcome(limit.name, title, "not run", passed=limit.may_be_missing, text="none was run")
+    let_through = {"pass": True, "inconclusive": limit.may_be_open, "not run": limit.may_be_missing}
+    for attack in attacks:
+        name = ".".join(filter(None, (limit.name, attack.name, attack.table)))
+        passed = let_through.get(attack.verdict, False)
+        yield Outcome(name, attack.question, attack.verdict, passed, _attack_text(attack))
+
+
+def _attack_text(attack: AttackResult) -> str:
+    ends = f" ({attack.low:.3f} to {attack.high:.3f})" if attack.low is not None and attack.high is not None else ""
+    figure = f"{attack.figure:.3f}{ends}, {attack.n:,} targets" if attack.figure is not None else ""
+    return ": ".join(filter(None, (figure, attack.note))) or attack.verdict
+
+
+def _crossed(word: str, bound: float, measured: Measured) -> str:
+    """Says how a limit is crossed; empty where it is kept."""
+    figure, count = measured.figure, measured.count
+    if count is not None:
+        named = f": {', '.join(measured.named[:3])}" if measured.named else ""
+        return f"{count:,}, at most {bound:g} allowed{named}" if count > bound else ""
+    assert figure is not None  # noqa: S101 - one or the other
+    if word == "least":
+        return f"{figure.value:.3f}, at least {bound:g} wanted" if figure.value < bound else ""
+    if word == "below_ceiling":
+        return f"{_below(measured)}, at most {bound:g} allowed" if sure_shortfall(figure) > bound else ""
+    bad = [part for part in measured.worst if sure_shortfall(part.figure) > bound]
+    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+    if not bad:
+        return ""
+    return f"{bad[0].place}{more}: {sure_shortfall(bad[0].figure):.3f} under the ceiling, at most {bound:g} allowed"
+
+
+def _found(measured: Measured) -> str:
+    return f"{measured.count:,}" if measured.figure is None else _below(measured)
+
+
+def _below(measured: Measured) -> str:
+    figure = measured.figure
+    assert figure is not None  # noqa: S101 - asked of scores only
+    ends = f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f}"
+    if figure.ceiling is None:
+        return f"{ends})"
+    return f"{ends}; ceiling {figure.ceiling:.3f}), surely {sure_shortfall(figure):.3f} under it"

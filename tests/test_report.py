@@ -1,0 +1,227 @@
+"""The report of an evaluation: what it shows, what it keeps to itself, and that it needs nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import Server
+from postgres_tools import run as run_sql
+
+from replica import errors
+from replica.cli import run
+from replica.databases.url import DatabaseUrl
+from replica.evaluation.evaluate import EvaluationReport
+from replica.evaluation.portrait import Portrait
+from replica.pipeline import describe, evaluate
+from replica.report.gate import judge, read_gate
+from replica.report.page import Release, confidential_page, publishable_page
+from replica.report.schema_picture import lay_out
+from replica.report.writing import require_folder
+
+SCHEMA = """
+CREATE TABLE status (code text PRIMARY KEY, label text NOT NULL);
+CREATE TABLE customer (customer_id int PRIMARY KEY, full_name text NOT NULL, email text, city text, born date,
+                       parent_id int REFERENCES customer);
+CREATE TABLE purchase (purchase_id int PRIMARY KEY, customer_id int NOT NULL REFERENCES customer, at timestamptz,
+                       amount numeric(8,2) CHECK (amount > 0), status text NOT NULL REFERENCES status, note text);
+CREATE TABLE "<b>odd</b>" ("a&b" int PRIMARY KEY, "'quoted'" text);
+CREATE TABLE nothing (nothing_id int PRIMARY KEY, reason text);
+CREATE TABLE single (single_id int PRIMARY KEY, reason text);
+INSERT INTO status VALUES ('n', 'new'), ('p', 'paid');
+"""
+
+ORIGINAL = """
+INSERT INTO customer SELECT i, 'Canaria Quux' || i, 'canary' || i || '@quux.test',
+  (ARRAY['Canarytown', 'Oslo', 'Bergen'])[1 + i % 3], date '1937-01-01' + i, CASE WHEN i > 1 THEN 1 + i / 3 END
+  FROM generate_series(1, 200) i;
+INSERT INTO purchase SELECT i, 1 + i * i % 200, timestamptz '1987-01-01' + i * interval '7 hours', 31337.25 + i % 90,
+  (ARRAY['n', 'p'])[1 + i % 2], 'canary note ' || i FROM generate_series(1, 900) i;
+INSERT INTO "<b>odd</b>" SELECT i, '<script>alert(1)</script>' FROM generate_series(1, 30) i;
+INSERT INTO single VALUES (1, 'canary alone');
+ANALYZE;
+"""
+
+SYNTHETIC = """
+INSERT INTO customer SELECT i, 'Made Up' || i, 'made' || i || '@example.com',
+  (ARRAY['Oslo', 'Bergen'])[1 + i % 2], date '1971-01-01' + i * 3, CASE WHEN i > 1 THEN 1 + i / 4 END
+  FROM generate_series(1, 120) i;
+INSERT INTO purchase SELECT i, 1 + i * 7 % 120, timestamptz '2021-01-01' + i * interval '5 hours', 5 + i % 70,
+  (ARRAY['n', 'p'])[1 + i % 2], 'made up note ' || i FROM generate_series(1, 500) i;
+INSERT INTO "<b>odd</b>" SELECT i, '</table><img src=http://evil.test/x>' FROM generate_series(1, 30) i;
+INSERT INTO single VALUES (1, 'made up');
+ANALYZE;
+"""
+
+# Values, or ends of axes, that only the original has.
+CANARIES = re.compile(r"(?i)canar|quux|31[,.]?3[34]\d|1937|1987|alert\(1\)")
+RELEASE = Release("shop", "shop_replica", "2026-01-02 03:04 UTC", "1.2.3")
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A source, a replica of another size, and all that is known of both."""
+
+    source: DatabaseUrl
+    target: DatabaseUrl
+    report: EvaluationReport
+    portrait: Portrait
+
+
+@pytest.fixture(scope="module")
+def evaluated(server: Server) -> Iterator[Evaluated]:
+    source, target = server.create(), server.create()
+    run_sql(source, SCHEMA + ORIGINAL)
+    run_sql(target, SCHEMA + SYNTHETIC)
+    yield Evaluated(source, target, evaluate(source, target), describe(source, target))
+    for url in (source, target):
+        server.drop(url)
+
+
+@pytest.fixture(scope="module")
+def confidential(evaluated: Evaluated) -> str:
+    return confidential_page(RELEASE, evaluated.report, judge(read_gate("default"), evaluated.report))
+
+
+@pytest.fixture(scope="module")
+def publishable(evaluated: Evaluated) -> str:
+    return publishable_page(RELEASE, evaluated.portrait)
+
+
+@pytest.fixture(params=["confidential", "publishable"])
+def page(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param))
+
+
+def test_a_page_asks_for_nothing_outside_of_itself(page: str) -> None:
+    assert "default-src 'none'" in page
+    for tag in re.findall(r"<[^>]+>", page):
+        for name, value in re.findall(r"\b(src|href|action|data|poster|srcset)=\"([^\"]*)\"", tag):
+            assert name == "href", tag
+            assert value.startswith("#"), tag
+    style = page[page.index("<style>") : page.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_names_and_values_are_text_and_never_markup(confidential: str) -> None:
+    assert "<b>odd" not in confidential
+    assert "&lt;b&gt;odd&lt;/b&gt;" in confidential
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in confidential
+    assert "<img" not in confidential
+    assert confidential.count("<script>") == 1
+
+
+def test_every_link_leads_somewhere(page: str) -> None:
+    anchors = re.findall(r"\bid=\"([^\"]+)\"", page)
+    assert len(anchors) == len(set(anchors))
+    assert set(re.findall(r"href=\"#([^\"]+)\"", page)) <= set(anchors)
+    assert len(re.findall(r"id=\"table-\d+\"", page)) == 6
+
+
+def test_the_confidential_page_shows_both_sides_and_says_so_in_every_section(confidential: str) -> None:
+    assert "Canaria Quux" in confidential
+    assert "Made Up" in confidential
+    sections = confidential.count("<section") - 1  # The first screen has the stamp right above it.
+    assert confidential.count('<span class="mark">confidential</span>') == sections
+
+
+def test_the_publishable_page_holds_nothing_of_the_original(evaluated: Evaluated, publishable: str) -> None:
+    assert "Made Up" in publishable
+    assert not CANARIES.search(publishable)
+    # Neither a score nor a colour that follows from one.
+    assert not re.search(r"\bg[0-4]\b\"|ceiling|floor", publishable[publishable.index("</style>") :])
+    assert "200" not in re.sub(r"<svg.*?</svg>|style=\"[^\"]*\"", "", publishable[publishable.index("<main>") :])
+    assert not CANARIES.search(repr(evaluated.portrait.pictures))
+
+
+def test_the_publishable_page_follows_from_the_replica_alone(
+    evaluated: Evaluated, publishable: str, server: Server
+) -> None:
+    """Another original with the same schema gives the same page, to the letter."""
+    other = server.create()
+    try:
+        run_sql(other, SCHEMA)
+        assert publishable_page(RELEASE, describe(other, evaluated.target)) == publishable
+    finally:
+        server.drop(other)
+
+
+def test_empty_tables_and_tables_of_one_row_are_shown(confidential: str, evaluated: Evaluated) -> None:
+    assert evaluated.report.pictures["public.nothing"].excerpt.rows == ((), ())
+    assert "no rows" in confidential
+    assert "canary alone" in confidential
+
+
+def test_neither_a_repr_nor_json_holds_a_value(evaluated: Evaluated, tmp_path: Path) -> None:
+    assert "Made Up" not in repr(evaluated.report)
+    assert "Canaria" not in repr(evaluated.report)
+    assert "Made Up" not in repr(evaluated.portrait)
+    assert run(["evaluate", evaluated.source.secret, evaluated.target.secret, "-o", str(tmp_path / "r")]) == 0
+    text = (tmp_path / "r" / "report.json").read_text()
+    assert not re.search(r"(?i)canar|quux|made up", text)
+    data = json.loads(text)
+    assert data["kind"] == "confidential"
+    assert {table["table"] for table in data["tables"]} >= {"public.customer", "public.purchase"}
+    assert data["gate"]["outcomes"]
+
+
+def test_a_confidential_report_is_for_the_user_alone(evaluated: Evaluated, tmp_path: Path) -> None:
+    words = ["evaluate", evaluated.source.secret, evaluated.target.secret, "-o", str(tmp_path / "r")]
+    run(words)
+    files = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "r").iterdir()}
+    assert files == {"report.html": 0o600, "report.json": 0o600}
+    run([*words, "--publishable"])
+    files = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "r").iterdir()}
+    assert files == {"report.html": 0o644, "report.json": 0o644}
+    for file in (tmp_path / "r").iterdir():
+        assert not CANARIES.search(file.read_text())
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "no" / "where", tmp_path / "file" / "below"):
+        assert run(["evaluate", "postgresql:///x", "postgresql:///y", "-o", str(folder)]) == 52
+        assert str(folder) in capsys.readouterr().err
+        with pytest.raises(errors.ReportError):
+            require_folder(folder)
+
+
+def test_databases_of_other_schemas_are_refused_and_leave_no_report(
+    evaluated: Evaluated, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = server.create()
+    try:
+        run_sql(other, "CREATE TABLE status (code text PRIMARY KEY)")
+        code = run(["evaluate", evaluated.source.secret, other.secret, "-o", str(tmp_path)])
+        assert code == errors.EvaluateError.exit_code
+        assert "the target has no table" in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        server.drop(other)
+
+
+def test_tables_stand_to_the_right_of_what_they_point_to(evaluated: Evaluated) -> None:
+    picture = lay_out(evaluated.report.plan.schema)
+    at = {node.table: node for node in picture.nodes}
+    assert set(at) == {table.id for table in evaluated.report.plan.schema.tables}
+    assert at["public.purchase"].x > at["public.customer"].x + at["public.customer"].width
+    assert len(picture.edges) == 3
+    boxes = list(at.values())
+    apart = [
+        one.x + one.width <= other.x
+        or other.x + other.width <= one.x
+        or one.y + one.height <= other.y
+        or other.y + other.height <= one.y
+        for i, one in enumerate(boxes)
+        for other in boxes[:i]
+    ]
+    assert all(apart)
+    assert all(node.x >= 0 and node.x + node.width <= picture.width for node in boxes)
+    assert all(node.y >= 0 and node.y + node.height <= picture.height for node in boxes)
