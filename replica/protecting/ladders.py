@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 # How often noise alone makes a step look as if somebody stood on it, per level.
-_FALSE = 0.05
+_FALSE = 0.02
 _MANTISSA = 12
 
 
@@ -42,28 +42,44 @@ class Steps:
         return len(self.low)
 
 
-def search(places: Ints, branches: tuple[int, ...], meter: Meter, price: Price) -> Steps:
+@dataclass(frozen=True)
+class Ladder:
+    """How a range is divided, whatever the data.
+
+    Attributes:
+        branches: into how many steps the whole, and then each step, is divided.
+        low: the first place that the schema allows.
+        high: the last one.
+    """
+
+    branches: tuple[int, ...]
+    low: int = 0
+    high: int = 2**62
+
+
+def search(places: Ints, ladder: Ladder, meter: Meter, price: Price) -> Steps:
     """Finds the steps on which places lie.
 
     Args:
         places: from 0 to below the product of the branches; one of each subject.
-        branches: into how many steps the whole, and then each step, is divided.
+        ladder: what they stand on.
         meter: what measures.
         price: of the whole search; one subject stands on one step of every level.
 
     Returns:
         The steps; none where noise hides all.
     """
-    each = replace(price, precision=price.precision / len(branches))
-    width = math.prod(branches)
+    each = replace(price, precision=price.precision / len(ladder.branches))
+    width = math.prod(ladder.branches)
     closed: list[Steps] = []
     open_ = Steps(np.zeros(1, np.int64), np.full(1, width), np.full(1, np.inf))
-    for branch in branches:
+    for branch in ladder.branches:
         width //= branch
         starts = open_.low[:, None] + width * np.arange(branch)
         noisy = meter.measure(_counts(places, starts.reshape(-1), width), each)
         counts = noisy.counts.reshape(starts.shape).astype(np.float64)
-        clear = counts >= noisy.sigma * norm.isf(_FALSE / counts.size)
+        possible = (starts + width > ladder.low) & (starts <= ladder.high)
+        clear = possible & (counts >= noisy.sigma * norm.isf(_FALSE / counts.size))
         divided = clear.any(axis=1)
         closed.append(_chosen(open_, ~divided))
         held = _shared(np.where(clear, counts, 0)[divided], open_.weight[divided], noisy.sigma)
@@ -108,13 +124,13 @@ def _counts(places: Ints, starts: Ints, width: int) -> Ints:
     return (behind - first).astype(np.int64)
 
 
-NUMBERS = (2**12, 2**4, 2**4, 2**4)
+NUMBERS = Ladder((2**12, 2**4, 2**4, 2**4))
 """The ladder of floating-point numbers: sign and exponent, then twelve bits of the mantissa."""
 
-DAYS = (3_600, 16, 16, 4)
+DAYS = Ladder((3_600, 16, 16, 4))
 """The ladder of days from the year 1: about ten thousand years."""
 
-SECONDS = (24, 60, 60)
+SECONDS = Ladder((24, 60, 60))
 """The ladder of a day's clock."""
 
 FIRST_DAY = -719_162

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from replica.generators.base import Encoded
 from replica.generators.marginal import Marginal
-from replica.kinds.base import Span
+from replica.kinds.base import Codes, Span
 from replica.privacy.meter import Meter, Price
 
 Ints = npt.NDArray[np.int64]
@@ -23,8 +23,11 @@ Floats = npt.NDArray[np.float64]
 
 _SCORED_GROUPS = 8
 _SINGLE_PART = 0.3
+_CONTEXT_PART = 0.3
 # Cells of a marginal hold so many times its noise on average; finer ones would tell of nothing else.
 _CLEAR = 4.0
+# How far beyond noise a dependence must stand out to be worth a marginal.
+_SURE = 2.5
 _ROUNDS = 30
 
 
@@ -42,94 +45,142 @@ class Bought:
 
 
 @dataclass(frozen=True)
+class Learned:
+    """The rows of a table beside those of its copy.
+
+    Attributes:
+        rows: the codes of rows, at most so many of one subject as the prices' sensitivity says.
+        context: as many rows.
+        measured: which spans of the rows say anything of them; the others stand as in the copy.
+        copy: the codes of the copy's rows, of which nothing need be bought.
+        copy_context: their context.
+    """
+
+    rows: Encoded
+    context: Encoded
+    measured: tuple[bool, ...]
+    copy: Codes
+    copy_context: Codes
+
+
+@dataclass(frozen=True)
 class _Axis:
     """A span as far as noise lets it be seen.
 
     Attributes:
         span: the span.
         codes: its codes: shape (rows,).
-        shares: how its codes are distributed: shape (codes of the span,).
-        mass: how many rows there are about.
+        shares: how its codes are distributed, as far as that is known: shape (codes of the span,).
+        groups: its codes in a few groups, by which dependence is judged: shape (codes of the span,).
+        grouped: how the groups are distributed in the rows.
     """
 
     span: Span
     codes: Ints
     shares: Floats
-    mass: float
-
-    def groups(self, most: int) -> Ints:
-        """Puts codes into at most so many groups: shape (codes of the span,)."""
-        size = self.span.cardinality
-        if size <= most:
-            return np.arange(size)
-        ordered = min(self.span.ordered, size)
-        if ordered <= most // 2:
-            return _commonest(self.shares, most)
-        special = size - ordered
-        left = max(2, most - special)
-        cut = np.cumsum(self.shares[:ordered]) - self.shares[:ordered] / 2
-        whole = max(float(self.shares[:ordered].sum()), 1e-12)
-        low = np.minimum((cut / whole * left).astype(np.int64), left - 1)
-        # Numbered without gaps, special codes last, in as few groups as there is room for.
-        _, low = np.unique(low, return_inverse=True)
-        high = low.max() + 1 + np.minimum(np.arange(special), max(0, most - left - 1))
-        return np.concatenate([low.reshape(-1), high])
+    groups: Ints
+    grouped: Floats
 
 
-def _commonest(shares: Floats, most: int) -> Ints:
-    """The commonest codes by themselves, all others together."""
-    found = np.full(len(shares), most - 1)
-    found[np.argsort(-shares, kind="stable")[: most - 1]] = np.arange(most - 1)
-    return found
-
-
-def fit_marginals(rows: Encoded, context: Encoded, meter: Meter, bought: Bought) -> Marginal:
+def fit_marginals(learned: Learned, meter: Meter, bought: Bought) -> Marginal:
     """Learns rows given their context from noisy marginals alone.
 
     Args:
-        rows: the codes of rows, at most so many of one subject as the prices' sensitivity says.
-        context: as many rows.
+        learned: the rows, and the copy whose codes they are in.
         meter: what measures.
         bought: what it may cost.
     """
-    spans = (*context.spans, *rows.spans)
-    codes = np.concatenate([context.codes, rows.codes], axis=1).astype(np.int64)
-    drawn = [len(context.spans) + i for i, span in enumerate(rows.spans) if not span.observed]
-    axes = _axes(codes, spans, drawn, meter, bought)
-    parents = _parents(axes, drawn, meter, bought.structure)
-    pairs = [(parent, at) for at, parent in parents.items() if parent >= 0]
-    each = replace(bought.counts, precision=bought.counts.precision * (1 - _SINGLE_PART) / max(1, len(pairs)))
-    places, tables = [], []
+    rows, n_context = learned.rows, len(learned.context.spans)
+    own, mass = _own_axes(learned, meter, bought.counts)
+    measured = [n_context + i for i, yes in enumerate(learned.measured) if yes and not rows.spans[i].observed]
+    axes = [*_context_axes(learned, mass, meter, bought.structure), *own]
+    parents = _parents(axes, n_context, measured, mass, meter, _spending(bought.structure, 1 - _CONTEXT_PART, 1))
+    pairs = sum(1 for parent in parents.values() if parent >= 0)
+    each = _spending(bought.counts, 1 - _SINGLE_PART, pairs)
+    tables = []
     for i, span in enumerate(rows.spans):
-        at = len(context.spans) + i
-        parent = parents.get(at, -1)
-        places.append(parent)
+        parent = parents.get(n_context + i, -1)
         if span.observed:
             tables.append(np.zeros((0, 0)))
         elif parent < 0:
-            tables.append(np.cumsum(axes[at].shares)[None, :])
+            tables.append(np.cumsum(own[i].shares)[None, :])
         else:
-            tables.append(_conditional(axes[parent], axes[at], meter, each))
-    return Marginal(rows.spans, context.spans, tuple(places), tuple(tables))
+            tables.append(_conditional(axes[parent], own[i], mass, meter, each))
+    places = tuple(parents.get(n_context + i, -1) for i in range(len(rows.spans)))
+    return Marginal(rows.spans, learned.context.spans, places, tuple(tables))
 
 
-def _axes(codes: Ints, spans: tuple[Span, ...], drawn: list[int], meter: Meter, bought: Bought) -> list[_Axis]:
-    """Measures every span by itself: what is drawn for the model, the rest for finding what depends on it."""
-    seen = [at for at in range(len(spans)) if at not in drawn]
-    counted = replace(bought.counts, precision=bought.counts.precision * _SINGLE_PART / max(1, len(drawn)))
-    scored = replace(bought.structure, precision=bought.structure.precision / 2 / max(1, len(seen)))
-    noisy = [
-        meter.measure(np.bincount(codes[:, at], minlength=span.cardinality), counted if at in set(drawn) else scored)
-        for at, span in enumerate(spans)
-    ]
-    # The same rows are counted by every span, so the surest sum is worth most.
-    weights = np.array([1 / (found.sigma**2 * found.counts.size) for found in noisy])
-    totals = np.array([found.counts.sum() for found in noisy])
-    mass = max(1.0, float(weights @ totals / weights.sum()))
-    return [
-        _Axis(span, codes[:, at], onto_simplex(found.counts / mass), mass)
-        for at, (span, found) in enumerate(zip(spans, noisy, strict=True))
-    ]
+def _spending(price: Price, part: float, times: int) -> Price:
+    """The price of one of several measurements that share a part of what may be spent."""
+    return replace(price, precision=price.precision * part / max(1, times))
+
+
+def _own_axes(learned: Learned, meter: Meter, price: Price) -> tuple[list[_Axis], float]:
+    """Measures every span of the rows by itself, and with them about how many rows there are."""
+    spans, codes = learned.rows.spans, learned.rows.codes.astype(np.int64)
+    wanted = [i for i, yes in enumerate(learned.measured) if yes]
+    each = _spending(price, _SINGLE_PART, len(wanted))
+    noisy = {i: meter.measure(np.bincount(codes[:, i], minlength=spans[i].cardinality), each).counts for i in wanted}
+    # The same rows are counted by every span; the fewer codes it has, the surer its sum.
+    weights = np.array([1 / len(counts) for counts in noisy.values()])
+    totals = np.array([counts.sum() for counts in noisy.values()])
+    mass = max(1.0, float(weights @ totals / weights.sum())) if wanted else 1.0
+    axes = []
+    for i, span in enumerate(spans):
+        shares = onto_simplex(noisy[i] / mass) if i in noisy else _shares(learned.copy[:, i], span)
+        groups = group_codes(span, shares, _SCORED_GROUPS)
+        axes.append(_Axis(span, codes[:, i], shares, groups, _summed(groups, shares)))
+    return axes, mass
+
+
+def _context_axes(learned: Learned, mass: float, meter: Meter, price: Price) -> list[_Axis]:
+    """The spans of the context: divided as the copy's are, and measured in these few groups only."""
+    codes = learned.context.codes.astype(np.int64)
+    each = _spending(price, _CONTEXT_PART, len(learned.context.spans))
+    axes = []
+    for i, span in enumerate(learned.context.spans):
+        shares = _shares(learned.copy_context[:, i], span)
+        groups = group_codes(span, shares, _SCORED_GROUPS)
+        noisy = meter.measure(np.bincount(groups[codes[:, i]], minlength=int(groups.max()) + 1), each)
+        axes.append(_Axis(span, codes[:, i], shares, groups, onto_simplex(noisy.counts / mass)))
+    return axes
+
+
+def _shares(codes: Codes, span: Span) -> Floats:
+    """How the codes of the copy are distributed; all are possible."""
+    counts = np.bincount(codes, minlength=span.cardinality) + 1e-3
+    found: Floats = counts / counts.sum()
+    return found
+
+
+def _summed(groups: Ints, shares: Floats) -> Floats:
+    """The shares of groups."""
+    return np.bincount(groups, weights=shares).astype(np.float64)
+
+
+def group_codes(span: Span, shares: Floats, most: int) -> Ints:
+    """Puts the codes of a span into at most so many groups, neighbours with neighbours: shape (codes,).
+
+    Args:
+        span: the span.
+        shares: how its codes are distributed.
+        most: two or more.
+    """
+    size, ordered = span.cardinality, min(span.ordered, span.cardinality)
+    if size <= most:
+        return np.arange(size)
+    if ordered <= most // 2:
+        # The commonest codes by themselves, all others together.
+        found = np.full(size, most - 1)
+        found[np.argsort(-shares, kind="stable")[: most - 1]] = np.arange(most - 1)
+        return found
+    left = max(1, most - (size - ordered))
+    middle = np.cumsum(shares[:ordered]) - shares[:ordered] / 2
+    cut = np.minimum((middle / max(float(shares[:ordered].sum()), 1e-12) * left).astype(np.int64), left - 1)
+    # Numbered without gaps; special codes come last, in as few groups as there is room for.
+    _, low = np.unique(cut, return_inverse=True)
+    high = low.max() + 1 + np.minimum(np.arange(size - ordered), most - left - 1)
+    return np.concatenate([low.reshape(-1), high])
 
 
 def onto_simplex(values: Floats) -> Floats:
@@ -142,64 +193,51 @@ def onto_simplex(values: Floats) -> Floats:
     return found
 
 
-def _parents(axes: list[_Axis], drawn: list[int], meter: Meter, price: Price) -> dict[int, int]:
-    """The span before each drawn one that it depends on most, -1 where noise may be all there is."""
-    pairs = [(other, at) for at in drawn for other in range(at)]
+def _parents(
+    axes: list[_Axis], n_context: int, measured: list[int], mass: float, meter: Meter, price: Price
+) -> dict[int, int]:
+    """The span before each measured one that it depends on most; none where noise may be all there is."""
+    pairs = [(other, at) for at in measured for other in range(at) if other < n_context or other in measured]
     if not pairs:
-        return dict.fromkeys(drawn, -1)
-    grouped = [axis.groups(_SCORED_GROUPS) for axis in axes]
-    scores = np.array([_distance(axes[a], axes[b], grouped[a], grouped[b]) for a, b in pairs])
+        return {}
+    scores = np.array([_distance(axes[a], axes[b], mass) for a, b in pairs])
     # A row moves every score by one.
-    whole = replace(price, sensitivity=price.sensitivity * math.sqrt(len(pairs)), precision=price.precision / 2)
-    noisy = meter.measure(scores, whole)
-    found: dict[int, int] = {}
-    for at in drawn:
-        mine = [i for i, (_, b) in enumerate(pairs) if b == at]
-        if not mine:
-            found[at] = -1
-            continue
-        gains = [
-            noisy.counts[i] - _chance(axes[pairs[i][0]], axes[at], grouped[pairs[i][0]], grouped[at]) for i in mine
-        ]
-        best = int(np.argmax(gains))
-        found[at] = pairs[mine[best]][0] if gains[best] > noisy.sigma else -1
-    return found
+    noisy = meter.measure(scores, replace(price, sensitivity=price.sensitivity * math.sqrt(len(pairs))))
+    best: dict[int, tuple[float, int]] = {}
+    for (a, b), score in zip(pairs, noisy.counts.tolist(), strict=True):
+        gain = score - _chance(axes[a], axes[b], mass)
+        if gain > best.get(b, (_SURE * noisy.sigma, -1))[0]:
+            best[b] = (gain, a)
+    return {at: parent for at, (_, parent) in best.items()}
 
 
-def _grouped(axis: _Axis, groups: Ints) -> Floats:
-    """The shares of groups of codes."""
-    return np.bincount(groups, weights=axis.shares).astype(np.float64)
-
-
-def _distance(a: _Axis, b: _Axis, groups_a: Ints, groups_b: Ints) -> int:
+def _distance(a: _Axis, b: _Axis, mass: float) -> int:
     """How far a marginal is from what independent spans would give, in rows."""
-    shares_a, shares_b = _grouped(a, groups_a), _grouped(b, groups_b)
-    expected = np.round(np.outer(shares_a, shares_b) * a.mass).astype(np.int64)
-    return int(np.abs(_joint(a, b, groups_a, groups_b) - expected).sum())
+    expected = np.round(np.outer(a.grouped, b.grouped) * mass).astype(np.int64)
+    return int(np.abs(_joint(a.groups[a.codes], b.groups[b.codes], expected.shape) - expected).sum())
 
 
-def _chance(a: _Axis, b: _Axis, groups_a: Ints, groups_b: Ints) -> float:
+def _chance(a: _Axis, b: _Axis, mass: float) -> float:
     """The distance that independent spans show by chance: the mean deviation of a Poisson count in every cell."""
-    expected = np.outer(_grouped(a, groups_a), _grouped(b, groups_b)) * a.mass
-    return float(np.sqrt(2 / np.pi * expected).sum())
+    return float(np.sqrt(2 / np.pi * np.outer(a.grouped, b.grouped) * mass).sum())
 
 
-def _joint(a: _Axis, b: _Axis, groups_a: Ints, groups_b: Ints) -> Ints:
-    size_a, size_b = int(groups_a.max()) + 1, int(groups_b.max()) + 1
-    cells = groups_a[a.codes] * size_b + groups_b[b.codes]
-    return np.bincount(cells, minlength=size_a * size_b).reshape(size_a, size_b)
+def _joint(a: Ints, b: Ints, shape: tuple[int, ...]) -> Ints:
+    return np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1]).reshape(shape)
 
 
-def _conditional(parent: _Axis, child: _Axis, meter: Meter, price: Price) -> Floats:
+def _conditional(parent: _Axis, child: _Axis, mass: float, meter: Meter, price: Price) -> Floats:
     """Distributions of a span given each code of its parent, summed up: shape (codes of parent, codes of span)."""
-    cells = max(4.0, parent.mass / (_CLEAR * math.sqrt(price.variance)))
-    side = max(2, int(math.sqrt(cells)))
-    few = min(parent.span.cardinality, child.span.cardinality, side)
+    cells = max(4.0, mass / (_CLEAR * math.sqrt(price.variance)))
+    few = min(parent.span.cardinality, child.span.cardinality, max(2, int(math.sqrt(cells))))
     rest = max(2, int(cells / few))
-    groups_p = parent.groups(few if parent.span.cardinality <= child.span.cardinality else rest)
-    groups_c = child.groups(rest if parent.span.cardinality <= child.span.cardinality else few)
-    noisy = meter.measure(_joint(parent, child, groups_p, groups_c), price).counts / parent.mass
-    shares_p, shares_c = _grouped(parent, groups_p), _grouped(child, groups_c)
+    sides = (few, rest) if parent.span.cardinality <= child.span.cardinality else (rest, few)
+    groups_p = group_codes(parent.span, parent.shares, sides[0])
+    groups_c = group_codes(child.span, child.shares, sides[1])
+    shape = (int(groups_p.max()) + 1, int(groups_c.max()) + 1)
+    noisy = meter.measure(_joint(groups_p[parent.codes], groups_c[child.codes], shape), price).counts / mass
+    shares_p = onto_simplex(noisy.sum(axis=1))
+    shares_c = _summed(groups_c, child.shares)
     joint = _raked(_cleared(noisy, shares_p), shares_p, shares_c)
     within = child.shares / np.maximum(shares_c, 1e-12)[groups_c]
     spread = joint / joint.sum(axis=1, keepdims=True)

@@ -49,7 +49,20 @@ class Copied:
         return self.plan.by_id[table].private
 
 
-def recode(copied: Copied, rows: SubjectRows, owners: EncodedTable | None) -> EncodedTable:
+@dataclass(frozen=True)
+class Recoded:
+    """Rows in the codes of their copy.
+
+    Attributes:
+        table: the rows, as the copy's are.
+        blocks: the blocks whose codes say anything of the rows.
+    """
+
+    table: EncodedTable
+    blocks: frozenset[Block]
+
+
+def recode(copied: Copied, rows: SubjectRows, owners: EncodedTable | None) -> Recoded:
     """Returns the rows of a private table in the codes of its copy.
 
     Args:
@@ -63,12 +76,14 @@ def recode(copied: Copied, rows: SubjectRows, owners: EncodedTable | None) -> En
     drawn = random_below(np.full(n, max(1, len(copy.codes))))
     codes = copy.codes[drawn].copy() if len(copy.codes) else np.zeros((n, len(copy.layout.spans)), np.int32)
     source = replace(source, parents={**source.parents, **_others(copied, source)})
+    blocks = []
     for block in copy.layout.blocks:
         found = _part(copied, copy, source, block, owners)
         if found is not None:
             part, known = found
             codes[known, block.start : block.stop] = part[known]
-    return replace(copy, source=source, codes=codes)
+            blocks.append(block)
+    return Recoded(replace(copy, source=source, codes=codes), frozenset(blocks))
 
 
 def _others(copied: Copied, source: SourceTable) -> dict[str, Ints]:
