@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from replica.control.keeping_out import KeptOut, keep_out, save_kept_out
-from replica.control.record import NO_RECORD, record_named, remember
+from replica.control.keeping_out import KeptOut, keep_out, recorded
+from replica.control.record import NO_RECORD, path_of, record_named, remember
 from replica.databases import open_database
 from replica.databases.base import Database, Finding, Snapshot
 from replica.databases.url import DatabaseUrl
@@ -113,7 +113,7 @@ def learn(
         RecordError: the record cannot be written.
     """
     settings = settings or Settings()
-    with _source(url, settings, report) as source:
+    with _source(url, settings, report) as source, recorded(source.kept_out, settings):
         decided = _plan(source, settings, report)
         if planned is not None:
             planned(decided)
@@ -121,14 +121,27 @@ def learn(
         learned = fit(source.snapshot, decided.plan, ddl, settings, report, source.guard)
     if source.kept_out is None:
         return learned
-    save_kept_out(source.kept_out, settings)
     # Exact numbers of rows are for those that may know them.
     rows = source.kept_out.rows if source.guard is None else {}
     return learned.apart_from(source.kept_out.record.id, rows)
 
 
-def write(replica: FittedReplica, url: Url, settings: Settings | None = None, report: Report = ignore) -> LoadReport:
+def write(
+    replica: FittedReplica,
+    url: Url,
+    settings: Settings | None = None,
+    report: Report = ignore,
+    *,
+    accept: Callable[[DatabaseUrl], None] | None = None,
+) -> LoadReport:
     """Makes rows out of what was learned and loads them into a target.
+
+    Args:
+        replica: what was learned.
+        url: the target.
+        settings: the settings of the run.
+        report: told how far the run is.
+        accept: looks at the finished database before it is published, and raises an error that stops that.
 
     Raises:
         TargetNotEmptyError: the target holds tables and may not be replaced.
@@ -140,7 +153,7 @@ def write(replica: FittedReplica, url: Url, settings: Settings | None = None, re
     record = record_named(replica.control, settings.record) if replica.control else None
     target = open_database(url)
     _refuse_errors(target.check_target(replica.plan.schema, replace=settings.replace))
-    loaded = load(replica, partial(sample, replica, settings), target, settings, report)
+    loaded = load(replica, partial(sample, replica, settings), target, settings, report, accept=accept)
     if record is not None:
         remember(record, target, replica.plan.schema, settings.record)
     elif replica.control:
@@ -154,11 +167,22 @@ def replicate(
     settings: Settings | None = None,
     report: Report = ignore,
     planned: Callable[[Planned], None] | None = None,
+    *,
+    accept: Callable[[EvaluationReport], None] | None = None,
 ) -> LoadReport:
     """Learns a source and writes a database like it; see :func:`learn` and :func:`write`.
 
+    Args:
+        source: the source.
+        target: the target.
+        settings: the settings of the run.
+        report: told how far the run is.
+        planned: told what was decided, before anything is learned.
+        accept: told how alike both are before the target is published, and raises an error that stops that.
+
     Raises:
         SameDatabaseError: source and target are one database.
+        PrivilegeError: nobody can look at the target before it is published, and ``accept`` is to.
         ReplicaError: any of the errors of the stages; the target is then as it was.
     """
     settings = settings or Settings()
@@ -167,10 +191,17 @@ def replicate(
     schema = open_database(source).introspect()
     into = open_database(target)
     refuse_same(open_database(source), into)
-    _refuse_errors(into.check_target(schema, replace=settings.replace))
+    _refuse_errors(into.check_target(schema, replace=settings.replace, preview=accept is not None))
     version = into.server_version()
     replica = learn(source, settings, target_version=version, report=report, planned=planned)
-    return write(replica, target, settings, report)
+
+    def look(staged: DatabaseUrl) -> None:
+        # The record does not know this replica yet; it is named, so that it is taken at our word.
+        record = path_of(replica.control, settings.record) if replica.control else None
+        if accept is not None:
+            accept(evaluate(source, staged, report, replace(settings, record=record)))
+
+    return write(replica, target, settings, report, accept=look if accept else None)
 
 
 def check(source: Url, target: Url, settings: Settings | None = None) -> list[Finding]:

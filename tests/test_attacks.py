@@ -8,9 +8,12 @@ from math import comb
 
 import numpy as np
 import pytest
+from conftest import CompanyReplica
+from evaluating import pair
 
 from benchmarks.attacks import scene_of, share_of_leak
 from benchmarks.crowd import PERSON, VISIT, draw_crowd, ground_of
+from replica.databases.url import DatabaseUrl
 from replica.evaluation.attacks import ATTACKS
 from replica.evaluation.attacks.attacking import attack_replica
 from replica.evaluation.attacks.base import AttackResult, Question
@@ -171,3 +174,33 @@ def test_uniqueness_in_a_population_is_estimated_from_a_sample() -> None:
     true = (counts[inverse.ravel()[sample]] == 1).mean()
     assert uniqueness(p, 20_000).mean() == pytest.approx(true, abs=0.05)
     assert correctness(p, 20_000).mean() == pytest.approx((1 / counts[inverse.ravel()[sample]]).mean(), abs=0.05)
+
+
+# The sample company
+
+
+def verdicts_of(source: DatabaseUrl, target: DatabaseUrl) -> dict[tuple[str, str | None], str]:
+    with pair(source, target) as found:
+        report = attack_replica(found.ground, None)
+    assert report.subject == "hr.employee"
+    return {(attack.name, attack.table): attack.verdict for attack in report.attacks}
+
+
+def test_a_replica_of_the_company_copies_nobody(company: DatabaseUrl, company_replica: CompanyReplica) -> None:
+    verdicts = verdicts_of(company, company_replica.url)
+    assert verdicts["copied subjects", None] == verdicts["copied rows", "hr.employee"] == "pass"
+    assert "fail" not in verdicts.values()
+    assert verdicts["membership", None] == "not run"
+
+
+def test_a_copy_of_the_company_is_found_out(company: DatabaseUrl) -> None:
+    verdicts = verdicts_of(company, company)
+    assert verdicts["copied subjects", None] == verdicts["copied rows", "hr.employee"] == "fail"
+
+
+def test_a_copy_of_everybody_is_not_excused_by_those_kept_out() -> None:
+    crowd = draw_crowd(600, np.random.default_rng(8))
+    held = np.arange(600) < 120
+    report = attack_replica(ground_of(crowd, crowd), {PERSON: held, VISIT: held[crowd.visitor]})
+    verdicts = {(found.name, found.table): found.verdict for found in report.attacks}
+    assert verdicts["copied subjects", None] == verdicts["copied rows", VISIT] == "fail"

@@ -239,17 +239,39 @@ def sample(
 
 @app.command()
 @with_settings(*RUNNING)
-def run(source: Source, target: Target, settings: Settings, as_json: AsJson = False, quiet: Quiet = False) -> None:
+def run(
+    source: Source,
+    target: Target,
+    settings: Settings,
+    output: Output = None,
+    gate: GateName = None,
+    junit: JUnit = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
     """Learn a database and write its replica: the whole way in one command.
 
     The target appears, or is replaced, in one step at the very end. A run that fails, is stopped or is killed leaves
-    what was there before.
+    what was there before. With --gate the replica is evaluated before that step, and what does not pass is not
+    published.
     """
+    wanted = Wanted(output, gate=gate, junit=junit)
+    limits = wanted.prepare()
+
+    def accept(found: replica.EvaluationReport) -> None:
+        result = judge(limits, found)
+        wanted.write(release_of(source, target), found, result, None)
+        if gate is not None:
+            _messages().print(gate_lines(result, asked=True))
+            refuse(result)
+
     with watching(_messages(), quiet=quiet) as report:
         planned = None if quiet else _show_draft
-        loaded = replica.replicate(source, target, settings, report, planned)
+        loaded = replica.replicate(
+            source, target, settings, report, planned, accept=accept if gate or output is not None else None
+        )
     _show_load(loaded, as_json)
-    if not quiet:
+    if not quiet and output is None:
         _messages().print(f"\nHow alike they are: replica evaluate SOURCE {target}", markup=False, soft_wrap=True)
 
 

@@ -173,7 +173,7 @@ def judge(question: Question, trial: Trial, rng: np.random.Generator, leak: Leak
         verdict=decide(
             leaks=found.p < ERROR and value > leak.most,
             beats_guessing=trial.guessing is None or bool(trial.success.mean() > trial.guessing),
-            within_limit=value <= leak.most,
+            within_limit=value <= leak.share / 2,
             power=strength,
         ),
         note="; ".join(part for part in (rates, trial.note) if part),
@@ -225,7 +225,7 @@ def decide(*, leaks: bool, beats_guessing: bool, power: float, within_limit: boo
         leaks: members were hit more often than chance explains, and by more than may be.
         beats_guessing: the attack does better than guessing; otherwise its failure says nothing.
         power: probability with which a leak would have been caught.
-        within_limit: the figure itself is not larger than may be, be it by chance.
+        within_limit: the figure itself is nearer to no leak than to the one that the power is stated for.
     """
     if leaks:
         return "fail"

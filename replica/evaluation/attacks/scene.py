@@ -9,14 +9,14 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from replica.evaluation.attacks.people import Trait, traits_of
+from replica.evaluation.attacks.people import Space, Trait, space_of, traits_of
 from replica.evaluation.ground import Ground, Rows, Side
 from replica.planning.decisions import Plan
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
-MOST_TARGETS = 2000
+MOST_TARGETS = 1000
 """Persons of each kind, learned or not, that an attack is tried on at most."""
 
 MOST_COPIES = 50_000
@@ -58,6 +58,11 @@ class Scene:
     def traits(self) -> tuple[Trait, ...]:
         """What can be said of each person."""
         return traits_of(self.ground, self.subject, self.tables)
+
+    @cached_property
+    def space(self) -> Space:
+        """The persons as points, by all their traits; there must be one."""
+        return space_of(self.traits)
 
     @cached_property
     def targets(self) -> Ints:
