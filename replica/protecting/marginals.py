@@ -29,6 +29,8 @@ _CLEAR = 4.0
 # How far beyond noise a dependence must stand out to be worth a marginal.
 _SURE = 2.5
 _ROUNDS = 30
+# The mean of a normal draw without its sign.
+_MEAN_SIZE = math.sqrt(2 / math.pi)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class _Axis:
         shares: how its codes are distributed, as far as that is known: shape (codes of the span,).
         groups: its codes in a few groups, by which dependence is judged: shape (codes of the span,).
         grouped: how the groups are distributed in the rows.
+        noise: how far off the groups are together because of noise, in rows.
     """
 
     span: Span
@@ -80,6 +83,7 @@ class _Axis:
     shares: Floats
     groups: Ints
     grouped: Floats
+    noise: float
 
 
 def fit_marginals(learned: Learned, meter: Meter, bought: Bought) -> Marginal:
@@ -129,7 +133,9 @@ def _own_axes(learned: Learned, meter: Meter, price: Price) -> tuple[list[_Axis]
     for i, span in enumerate(spans):
         shares = onto_simplex(noisy[i] / mass) if i in noisy else _shares(learned.copy[:, i], span)
         groups = group_codes(span, shares, _SCORED_GROUPS)
-        axes.append(_Axis(span, codes[:, i], shares, groups, _summed(groups, shares)))
+        grouped = _summed(groups, shares)
+        noise = _MEAN_SIZE * math.sqrt(each.variance * len(shares) * len(grouped)) if i in noisy else 0.0
+        axes.append(_Axis(span, codes[:, i], shares, groups, grouped, noise))
     return axes, mass
 
 
@@ -142,7 +148,8 @@ def _context_axes(learned: Learned, mass: float, meter: Meter, price: Price) -> 
         shares = _shares(learned.copy_context[:, i], span)
         groups = group_codes(span, shares, _SCORED_GROUPS)
         noisy = meter.measure(np.bincount(groups[codes[:, i]], minlength=int(groups.max()) + 1), each)
-        axes.append(_Axis(span, codes[:, i], shares, groups, onto_simplex(noisy.counts / mass)))
+        noise = _MEAN_SIZE * noisy.sigma * len(noisy.counts)
+        axes.append(_Axis(span, codes[:, i], shares, groups, onto_simplex(noisy.counts / mass), noise))
     return axes
 
 
@@ -218,8 +225,8 @@ def _distance(a: _Axis, b: _Axis, mass: float) -> int:
 
 
 def _chance(a: _Axis, b: _Axis, mass: float) -> float:
-    """The distance that independent spans show by chance: the mean deviation of a Poisson count in every cell."""
-    return float(np.sqrt(2 / np.pi * np.outer(a.grouped, b.grouped) * mass).sum())
+    """The distance that independent spans show by chance: that of Poisson counts, and of noise in what is expected."""
+    return _MEAN_SIZE * float(np.sqrt(np.outer(a.grouped, b.grouped) * mass).sum()) + a.noise + b.noise
 
 
 def _joint(a: Ints, b: Ints, shape: tuple[int, ...]) -> Ints:
