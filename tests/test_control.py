@@ -349,7 +349,7 @@ def test_the_same_seed_keeps_out_other_people(people: DatabaseUrl) -> None:
     ("words", "code", "message"),
     [
         (("--control", "0.9"), 2, "control 0.9 is out of range"),
-        (("--subject", "person"), 2, "give that too"),
+        (("--subject", "person"), 2, "give one of them"),
         (("--control", "0.1", "--schema-only"), 2, "reads no row"),
         (("--control", "0.1", "--subject", "nowhere"), 24, "there is no such table; known are a.twin"),
         (("--control", "0.1", "--subject", "twin"), 24, "several tables are called so"),
