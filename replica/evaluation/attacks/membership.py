@@ -95,7 +95,7 @@ def _overall(scene: Scene, found: list[_Separation], n: int, rng: np.random.Gene
     best = max(found, key=lambda one: one.auc)
     bar = float(stats.norm.isf(ERROR / len(found)))
     # Members given away come first of all: the others are as before.
-    leak = USUAL_LEAK.share
+    leak = USUAL_LEAK.share * scene.searched
     error = np.sqrt(1 / (6 * n))
     draws = rng.normal(0.5 + leak / 2, error, _DRAWS * 10)
     power = float(np.mean((draws - bar * error > 0.5) & (draws > _MOST_AUC)))
@@ -124,7 +124,7 @@ def _surest(scene: Scene, found: list[_Separation], n: int) -> AttackResult:
     bar = ERROR / len(found)
     allowed = int(_FALSE * n)
     enough = next((k for k in range(n + 1) if _chance(k, allowed, n) < bar and k > _MOST_RATE * n), n + 1)
-    power = float(stats.binom.sf(enough - 1, n, USUAL_LEAK.share))
+    power = float(stats.binom.sf(enough - 1, n, USUAL_LEAK.share * scene.searched))
     rate, reach = wilson(best.hits, n)
     return replace(
         SUREST.not_run(),
