@@ -11,6 +11,7 @@ from itertools import takewhile
 import pyarrow as pa
 
 from replica.databases.base import Database, Evaluate, Staging
+from replica.databases.url import DatabaseUrl
 from replica.fitted import FittedReplica
 from replica.planning.decisions import TablePlan
 from replica.progress import Progress, Report, ignore
@@ -92,6 +93,8 @@ def load(
     target: Database,
     settings: Settings,
     report: Report = ignore,
+    *,
+    accept: Callable[[DatabaseUrl], None] | None = None,
 ) -> LoadReport:
     """Builds the target out of a schema and rows, and puts it in place.
 
@@ -104,6 +107,7 @@ def load(
         target: where to build.
         settings: workers, and whether a target that is not empty may be replaced.
         report: told how far the run is.
+        accept: looks at the finished database before it is published, and raises an error that stops that.
 
     Raises:
         TargetNotEmptyError: the target holds tables and may not be replaced.
@@ -135,6 +139,9 @@ def load(
             staging.refresh(replica.plan.schema.materialized_views)
         with clock.step("statistics"):
             staging.analyze()
+        if accept is not None:
+            with clock.step("gate"):
+                accept(staging.preview())
         with clock.step("publish"):
             staging.publish()
         way = staging.way

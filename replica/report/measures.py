@@ -60,8 +60,8 @@ class Measured:
     @property
     def worst(self) -> tuple[Part, ...]:
         """The parts that surely lie under their ceilings, the farthest first."""
-        below = [part for part in self.parts if sure_shortfall(part.figure) > 0]
-        return tuple(sorted(below, key=lambda part: -sure_shortfall(part.figure)))
+        below = [part for part in self.parts if part.figure.surely_below_ceiling > 0]
+        return tuple(sorted(below, key=lambda part: -part.figure.surely_below_ceiling))
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,6 @@ class Measure:
     title: str
     take: Callable[[EvaluationReport], Measured]
     kind: Kind = "score"
-
-
-def sure_shortfall(figure: Figure) -> float:
-    """Returns how far at least a score lies under its ceiling: what is left when chance gets its due."""
-    return figure.surely_below_ceiling
 
 
 def utility_of(report: EvaluationReport) -> Figure | None:
