@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from replica.constraints.breaches import explained
 from replica.databases.base import Database, Evaluate, Staging
+from replica.databases.url import DatabaseUrl
 from replica.errors import IntegrityError
 from replica.fitted import FittedReplica
 from replica.planning.decisions import TablePlan
@@ -94,6 +95,8 @@ def load(
     target: Database,
     settings: Settings,
     report: Report = ignore,
+    *,
+    accept: Callable[[DatabaseUrl], None] | None = None,
 ) -> LoadReport:
     """Builds the target out of a schema and rows, and puts it in place.
 
@@ -106,6 +109,7 @@ def load(
         target: where to build.
         settings: workers, and whether a target that is not empty may be replaced.
         report: told how far the run is.
+        accept: looks at the finished database before it is published, and raises an error that stops that.
 
     Raises:
         TargetNotEmptyError: the target holds tables and may not be replaced.
@@ -138,6 +142,9 @@ def load(
             staging.refresh(replica.plan.schema.materialized_views)
         with clock.step("statistics"):
             staging.analyze()
+        if accept is not None:
+            with clock.step("gate"):
+                accept(staging.preview())
         with clock.step("publish"):
             staging.publish()
         way = staging.way

@@ -11,11 +11,12 @@ from replica.cli.show import grid_of
 from replica.evaluation.attacks.base import AttackResult, PrivacyReport
 
 _LEGEND = "No attack proves that there is no leak; power is the chance to see one of the size that it is stated for.\n"
-_STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "not run": "dim"}
+_STYLES = {"fail": "bold red", "inconclusive": "yellow", "pass": "green"}
+_ORDER = list(_STYLES)
 
 
 def privacy_summary(report: PrivacyReport | None) -> Iterator[RenderableType]:
-    """A line an attack; one line where nobody can be attacked."""
+    """A line an attack, of those on several tables the worst; one line where nobody can be attacked."""
     if report is None:
         return
     if report.subject is None:
@@ -23,16 +24,35 @@ def privacy_summary(report: PrivacyReport | None) -> Iterator[RenderableType]:
         return
     yield Text(f"Attacks on persons ({report.subject}): {report.members:,} learned, {report.controls:,} kept out")
     grid = grid_of("attack", ">found", ">by chance", ">power", "verdict")
-    done = [attack for attack in report.attacks if attack.verdict != "not run"]
-    for attack in done:
-        name = Text(": ".join(filter(None, (attack.name, attack.table))))
-        verdict = Text(attack.verdict, style=_STYLES[attack.verdict])
-        grid.add_row(name, _figure(attack), _share(attack.baseline), _share(attack.power), verdict)
-    if done:
+    for attacks in _by_name(report).values():
+        worst = min(attacks, key=lambda attack: _ORDER.index(attack.verdict))
+        label = worst.name if len(attacks) == 1 else f"{worst.name}, worst of {len(attacks)}"
+        name = Text(": ".join(filter(None, (label, worst.table))))
+        verdict = Text(worst.verdict, style=_STYLES[worst.verdict])
+        grid.add_row(name, _figure(worst), _share(worst.baseline), _share(worst.power), verdict)
+    if grid.row_count:
         yield grid
     for note, names in _left(report).items():
         yield Text(f"not run: {', '.join(names)}: {note}", style="dim")
     yield Text(_LEGEND, style="dim")
+
+
+def attack_lines(attack: AttackResult) -> Iterator[RenderableType]:
+    """One attack with all that is known of it."""
+    yield Text(f"{attack.question}\n{attack.threat}\n", style="dim")
+    yield Text(f"{attack.name}: {attack.verdict}", style=_STYLES.get(attack.verdict, "dim"))
+    yield Text(f"{_figure(attack)} where {_share(attack.baseline)} is chance; {attack.note}")
+    if attack.power is not None:
+        yield Text(f"If {attack.detectable}, this fails with a probability of {attack.power:.2f}.")
+
+
+def _by_name(report: PrivacyReport) -> dict[str, list[AttackResult]]:
+    """The attacks that were run: most are on persons, some on one table after the other."""
+    found: dict[str, list[AttackResult]] = {}
+    for attack in report.attacks:
+        if attack.verdict != "not run":
+            found.setdefault(attack.name, []).append(attack)
+    return found
 
 
 def _left(report: PrivacyReport) -> dict[str, list[str]]:
@@ -41,7 +61,7 @@ def _left(report: PrivacyReport) -> dict[str, list[str]]:
     for attack in report.attacks:
         if attack.verdict == "not run":
             names.setdefault(attack.note, []).append(attack.name)
-    return names
+    return {note: list(dict.fromkeys(found)) for note, found in names.items()}
 
 
 def _figure(attack: AttackResult) -> str:

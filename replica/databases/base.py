@@ -325,6 +325,13 @@ class Staging(Protocol):
     def analyze(self) -> None:
         """Gathers the planner's statistics."""
 
+    def preview(self) -> DatabaseUrl:
+        """Returns the address under which the finished database can be read although it is not published.
+
+        Raises:
+            PrivilegeError: nobody else can see it before.
+        """
+
     def publish(self) -> None:
         """Puts the finished database in the target's place, in one step."""
 
@@ -353,8 +360,14 @@ class Database(Protocol):
     def check_source(self, schema: Schema) -> list[Finding]:
         """Looks for what would stop a run that reads this database."""
 
-    def check_target(self, schema: Schema, *, replace: bool) -> list[Finding]:
-        """Looks for what would stop a run that writes a database of this schema here."""
+    def check_target(self, schema: Schema, *, replace: bool, preview: bool = False) -> list[Finding]:
+        """Looks for what would stop a run that writes a database of this schema here.
+
+        Args:
+            schema: the schema.
+            replace: whether a target that is not empty may be replaced.
+            preview: whether the run needs :meth:`Staging.preview`.
+        """
 
     def server_version(self) -> int:
         """Returns the server's version as one number."""

@@ -13,12 +13,13 @@ from replica.databases.base import Database
 from replica.evaluation.attacks.attacking import attack_replica
 from replica.evaluation.attacks.base import PrivacyReport
 from replica.evaluation.behaviour import BehaviourScores, score_behaviour
+from replica.evaluation.classifiers import score_classifiers
 from replica.evaluation.coding import in_bins
 from replica.evaluation.columns import ShapeScores, score_columns
 from replica.evaluation.constraints import ConstraintScores, require_alike, score_constraints
 from replica.evaluation.control import control_masks
 from replica.evaluation.copies import score_newness
-from replica.evaluation.detection import DetectionScores, score_detection
+from replica.evaluation.detection import DetectionScores
 from replica.evaluation.excerpts import read_excerpts
 from replica.evaluation.fanouts import score_fan_outs
 from replica.evaluation.figures import Figure, mean_of
@@ -34,7 +35,9 @@ from replica.evaluation.pairs import (
     score_table_pairs,
 )
 from replica.evaluation.pictures import Pictures, draw_pictures
+from replica.evaluation.predicting import UseScores
 from replica.evaluation.servers import asking
+from replica.evaluation.use import unpredictable
 from replica.planning.decisions import Plan
 from replica.progress import Progress, Report, ignore
 from replica.schema.model import Schema
@@ -104,6 +107,7 @@ class EvaluationReport:
         notes: what a reader should know, a line each.
         privacy: what attacks found; None where none was tried.
         detection: how well a classifier tells the replica from the original.
+        use: what models that learned on the replica are worth on the original.
         plan: what was known of the original.
         pictures: what there is to see, by table: values and rows of both databases, for no log.
     """
@@ -115,6 +119,7 @@ class EvaluationReport:
     notes: tuple[str, ...] = ()
     privacy: PrivacyReport | None = None
     detection: DetectionScores = field(default_factory=DetectionScores)
+    use: tuple[UseScores, ...] = ()
     plan: Plan = field(kw_only=True, repr=False)
     pictures: Pictures = field(default_factory=dict, kw_only=True, repr=False)
 
@@ -169,6 +174,7 @@ def evaluate(
     tables = tuple(_score_table(ground, table, report) for table in ground.original)
     controls = control_masks(ground, record.split) if record else {}
     pairs = {table.table: _worst_pairs(table.pairs) for table in tables if table.pairs}
+    detection, use = score_classifiers(ground, settings.processes, report)
     return EvaluationReport(
         tables,
         _score_relations(ground, report),
@@ -176,7 +182,8 @@ def evaluate(
         behaviour,
         _notes(ground, controls),
         privacy=attack_replica(ground, controls, report),
-        detection=score_detection(ground, settings.processes, report),
+        detection=detection,
+        use=use,
         plan=plan,
         pictures=draw_pictures(ground, (ground.original, ground.synthetic), excerpts, pairs),
     )
@@ -233,4 +240,4 @@ def _notes(ground: Ground, controls: Mapping[str, npt.NDArray[np.bool_]]) -> tup
         f"{table}: {int(mask.sum()):,} of {len(mask):,} rows were kept out of learning"
         for table, mask in list(controls.items())[:1]
     )
-    return (*sampled, *kept_out)
+    return (*sampled, *kept_out, *unpredictable(ground))

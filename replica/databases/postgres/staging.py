@@ -340,6 +340,10 @@ class SideBySide(_Building):
                 with suppress(psycopg.Error, adbc_driver_manager.Error):
                     other.close()
 
+    def preview(self) -> DatabaseUrl:
+        """See :meth:`replica.databases.base.Staging.preview`."""
+        return self._url
+
     def execute(self, statements: Sequence[Statement]) -> None:
         """See :meth:`replica.databases.base.Staging.execute`."""
         for parallel, run in groupby(statements, lambda entry: entry.kind in _PARALLEL):
@@ -453,10 +457,20 @@ def _end_connections(connection: Connection, databases: list[str]) -> None:
             connection.execute("SELECT pg_terminate_backend(%s)", [pid])
 
 
+NO_PREVIEW = (
+    "a gate looks at a replica before it is published, which takes a staging database: grant CREATEDB and the"
+    " ownership of the target, or evaluate it afterwards"
+)
+
+
 class InPlace(_Building):
     """The existing target, emptied and filled inside one transaction."""
 
     way = "one transaction inside the existing target, since this user may not create or swap databases"
+
+    def preview(self) -> DatabaseUrl:
+        """See :meth:`replica.databases.base.Staging.preview`; what a transaction did is seen by itself alone."""
+        raise PrivilegeError(NO_PREVIEW)
 
     def publish(self) -> None:
         """Commits."""
