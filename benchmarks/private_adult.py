@@ -69,9 +69,9 @@ def _replicate(place: Workplace, settings: Settings) -> None:
 def _halves(place: Workplace) -> tuple[list[Codes], list[Codes]]:
     """Loads everybody, codes them, and leaves one half in the database."""
     place.execute((ADULT / "schema.sql").read_text(encoding="utf8"))
-    with psycopg.connect(place.url.secret) as connection, connection.cursor() as cursor:
-        with cursor.copy("COPY persons FROM STDIN (FORMAT csv, HEADER true)") as copy:
-            copy.write((ADULT / "persons.csv").read_bytes())
+    load = "COPY persons FROM STDIN (FORMAT csv, HEADER true)"
+    with psycopg.connect(place.url.secret) as connection, connection.cursor().copy(load) as copy:
+        copy.write((ADULT / "persons.csv").read_bytes())
     everybody = _codes(place.url)
     place.execute("DELETE FROM persons WHERE hashint4(id) % 2 <> 0")
     with psycopg.connect(place.url.secret) as connection:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from replica.generators.base import Encoded
+from replica.generators.base import Encoded, TableGenerator
 from replica.generators.marginal import Marginal
 from replica.kinds.base import Codes, Span
 from replica.privacy.meter import Meter, Price
@@ -116,6 +116,16 @@ def fit_marginals(learned: Learned, meter: Meter, bought: Bought) -> Marginal:
             tables.append(_conditional(axes[parent], own[i], mass, meter, each))
     places = tuple(parents.get(n_context + i, -1) for i in range(len(rows.spans)))
     return Marginal(rows.spans, learned.context.spans, places, tuple(tables))
+
+
+def made_rows(model: TableGenerator, learned: Learned, rng: np.random.Generator) -> Codes:
+    """Draws rows for the contexts of the copy, whose observed spans stay: shape (rows of the copy, spans)."""
+    codes = learned.copy.astype(np.int32)
+    context = learned.copy_context.astype(np.int32)
+    for i, span in enumerate(learned.rows.spans):
+        if not span.observed:
+            codes[:, i : i + 1] = model.sample(context, codes[:, :i], i + 1, rng)
+    return codes
 
 
 def _spending(price: Price, part: float, times: int) -> Price:
