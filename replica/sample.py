@@ -25,7 +25,7 @@ from replica.making.drawing import CHUNK_ROWS, Drawing, Skeleton, draw
 from replica.making.keeping import Ruler, aggregated, looked_up
 from replica.making.keys import settle_keys
 from replica.making.made import MadeDatabase, MadeTable
-from replica.making.order_bounds import keep_in_order
+from replica.making.order_bounds import all_different, keep_in_order
 from replica.making.room import room_under
 from replica.making.settling import TURNS, Settler
 from replica.planning.decisions import Plan, ReferencePlan, TablePlan
@@ -159,14 +159,14 @@ class _Making:
         self.database = MadeDatabase(replica, settings.seed)
         self.assigner = Assigner(self.database, evaluate)
         self.ruler = Ruler(self.database, settings.seed)
-        self.settler = Settler(self.database, replica.plan, self.ruler, evaluate, settings.seed)
+        self.counts = planned_rows(replica, settings)
+        self.settler = Settler(self.database, replica.plan, self.ruler, evaluate, settings.seed, self.counts)
         self.database.ready = self.ready
         self.plans = replica.plan.by_id
         self.drawn: set[str] = set()
         self.pointable: set[str] = set()
         self.settled: set[str] = set()
         self.own_settled: set[str] = set()
-        self.counts = planned_rows(replica, settings)
         self.seen_by = _seen_by(replica.plan)
         self.done: set[str] = set()
 
@@ -298,6 +298,8 @@ class _Making:
                 self.settler.judge(table),
                 self.rng("order", table.id),
             )
+            if any(found.unique.columns == (table.order,) for found in table.uniques):
+                made.values[:] = all_different(made.values)
 
     def _observe(self, made: MadeTable, name: str) -> None:
         """Puts in what is known of the rows that a reference was assigned to."""

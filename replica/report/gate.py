@@ -16,7 +16,7 @@ from ruamel.yaml.error import YAMLError
 from replica.errors import SettingsError, did_you_mean
 from replica.evaluation.attacks.base import AttackResult
 from replica.evaluation.evaluate import EvaluationReport
-from replica.report.measures import MEASURES, Kind, Measured, sure_shortfall
+from replica.report.measures import MEASURES, Kind, Measured
 
 DEFAULT: Final = "default"
 VERSION: Final = 1
@@ -161,7 +161,7 @@ class _Reader:
             if word in ("not_run", "inconclusive"):
                 allowed |= {word} if self._word(node, word) == "allow" else set()
             else:
-                bounds[word] = self._number(node, word)
+                bounds[word] = self._number(node, word, math.inf if word == "most" else 1)
         if not node.keys() & set(keys):
             raise self._error(entries, key, f"{name} needs a limit: {' or '.join(keys)}")
         return Limit(name, bounds, "not_run" in allowed, "inconclusive" in allowed)
@@ -171,11 +171,11 @@ class _Reader:
             raise self._error(node, word, f"this is {' or '.join(_WORDS)}")
         return str(node[word])
 
-    def _number(self, node: CommentedMap, word: str) -> float:
+    def _number(self, node: CommentedMap, word: str, highest: float) -> float:
         value = node[word]
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not 0 <= value <= (math.inf if word == "most" else 1):
-            raise self._error(node, word, f"this is a number from 0{'' if word == 'most' else ' to 1'}")
+        if not is_number or not 0 <= value <= highest:
+            raise self._error(node, word, f"this is a number from 0{'' if math.isinf(highest) else ' to 1'}")
         return float(value)
 
     def _mapping(self, parent: CommentedMap, key: str) -> CommentedMap:
@@ -235,12 +235,12 @@ def _crossed(word: str, bound: float, measured: Measured) -> str:
     if word == "least":
         return f"{figure.value:.3f}, at least {bound:g} wanted" if figure.value < bound else ""
     if word == "below_ceiling":
-        return f"{_below(measured)}, at most {bound:g} allowed" if sure_shortfall(figure) > bound else ""
-    bad = [part for part in measured.worst if sure_shortfall(part.figure) > bound]
+        return f"{_below(measured)}, at most {bound:g} allowed" if figure.surely_below_ceiling > bound else ""
+    bad = [part for part in measured.worst if part.figure.surely_below_ceiling > bound]
     more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
     if not bad:
         return ""
-    return f"{bad[0].place}{more}: {sure_shortfall(bad[0].figure):.3f} under the ceiling, at most {bound:g} allowed"
+    return f"{bad[0].place}{more}: {bad[0].figure.surely_below_ceiling:.3f} from the ceiling, at most {bound:g} allowed"
 
 
 def _found(measured: Measured) -> str:
@@ -253,4 +253,4 @@ def _below(measured: Measured) -> str:
     ends = f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f}"
     if figure.ceiling is None:
         return f"{ends})"
-    return f"{ends}; ceiling {figure.ceiling:.3f}), surely {sure_shortfall(figure):.3f} under it"
+    return f"{ends}; ceiling {figure.ceiling:.3f}), surely {figure.surely_below_ceiling:.3f} from it"

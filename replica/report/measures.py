@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from replica.evaluation.attacks.base import AttackResult, PrivacyReport
+from replica.evaluation.detection import TellScores, What
 from replica.evaluation.evaluate import EvaluationReport, RelationScores
 from replica.evaluation.figures import Figure, mean_of
 from replica.evaluation.moments import TimeScores
@@ -59,8 +60,8 @@ class Measured:
     @property
     def worst(self) -> tuple[Part, ...]:
         """The parts that surely lie under their ceilings, the farthest first."""
-        below = [part for part in self.parts if sure_shortfall(part.figure) > 0]
-        return tuple(sorted(below, key=lambda part: -sure_shortfall(part.figure)))
+        below = [part for part in self.parts if part.figure.surely_below_ceiling > 0]
+        return tuple(sorted(below, key=lambda part: -part.figure.surely_below_ceiling))
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,6 @@ class Measure:
     title: str
     take: Callable[[EvaluationReport], Measured]
     kind: Kind = "score"
-
-
-def sure_shortfall(figure: Figure) -> float:
-    """Returns how far at least a score lies under its ceiling: what is left when chance gets its due."""
-    return max(0.0, figure.ceiling - figure.high) if figure.ceiling is not None else 0.0
 
 
 def utility_of(report: EvaluationReport) -> Figure | None:
@@ -161,6 +157,22 @@ def _plans(report: EvaluationReport) -> Measured:
     return Measured(report.behaviour.plans.same if report.behaviour.plans else None)
 
 
+def _told(what: What) -> Callable[[EvaluationReport], Measured]:
+    """How well a classifier tells rows apart, as a score of which 1 is the best."""
+
+    def take(report: EvaluationReport) -> Measured:
+        found: tuple[TellScores, ...] = getattr(report.detection, what)
+        parts = tuple(Part(one.table, one.table, one.accuracy.as_likeness) for one in found)
+        return Measured(mean_of([part.figure for part in parts]), parts=parts)
+
+    return take
+
+
+def _use(report: EvaluationReport) -> Measured:
+    parts = tuple(Part(f"{one.table}.{quote_name(one.column)}", one.table, one.figure) for one in report.use)
+    return Measured(mean_of([part.figure for part in parts]), parts=parts)
+
+
 def _of_pairs(scores: PairScores, table: str) -> Iterator[Part]:
     for one, other, figure in scores.pairs:
         yield Part(f"{table}: {quote_name(one)} and {quote_name(other)}", table, figure)
@@ -215,6 +227,17 @@ MEASURES: Final[Mapping[str, Measure]] = {
         "utility", "two rows that one child points to", _spanning(lambda found: found.coparents)
     ),
     "utility.time": Measure("utility", "time: seasons, trends, order, gaps", _time),
+    "utility.detection": Measure("utility", "rows that a classifier cannot tell apart", _told("rows")),
+    "utility.detection_with_parents": Measure(
+        "utility", "rows with their parents that a classifier cannot tell apart", _told("with_parents")
+    ),
+    "utility.detection_children": Measure(
+        "utility", "rows with their children summed up that a classifier cannot tell apart", _told("children")
+    ),
+    "utility.detection_children_strict": Measure(
+        "utility", "the same with spread and extremes of the children", _told("children_strict")
+    ),
+    "utility.use": Measure("utility", "predictions of columns, learned on the replica", _use),
     "utility.queries": Measure("utility", "answers to queries", _queries),
     "utility.plans": Measure("utility", "plans of queries", _plans),
     "privacy.newness": Measure("privacy", "rows that are not copies", _newness),

@@ -13,7 +13,7 @@ from replica.evaluation.figures import Figure
 from replica.evaluation.portrait import Portrait
 from replica.report import charts
 from replica.report.gate import GateResult
-from replica.report.measures import MEASURES, sure_shortfall
+from replica.report.measures import MEASURES
 from replica.report.schema_picture import lay_out
 from replica.report.verdicts import verdicts_of
 from replica.schema.model import quote_name
@@ -91,7 +91,8 @@ def table_grade(table: TableScores) -> str:
 def _spanning(report: EvaluationReport) -> list[tuple[str, object]]:
     """What spans tables, by its title."""
     names = ("fan_outs", "joint_fan_outs", "one_hop", "two_hops", "siblings", "coparents", "time")
-    measures = [MEASURES[f"utility.{name}"] for name in names]
+    told = ("detection", "detection_with_parents", "detection_children", "detection_children_strict", "use")
+    measures = [MEASURES[f"utility.{name}"] for name in (*names, *told)]
     return [(measure.title, found) for measure in measures if (found := measure.take(report)).is_there]
 
 
@@ -109,7 +110,6 @@ def _environment() -> Environment:
         "area": charts.AREA,
         "heat_cells": charts.heat_cells,
         "grade_of": charts.grade_of,
-        "shortfall": sure_shortfall,
         "pair_grid": pair_grid,
     }
     environment.filters |= {

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from replica.evaluation.evaluate import EvaluationReport
 from replica.evaluation.figures import Figure, mean_of
 from replica.report.gate import GateResult, Outcome
-from replica.report.measures import MEASURES, Group, sure_shortfall, utility_of
+from replica.report.measures import MEASURES, Group, utility_of
 
 State = Literal["pass", "fail", "not run"]
 
@@ -111,7 +111,7 @@ def _failed(result: GateResult, group: Group) -> tuple[Look, ...]:
 def _worst(report: EvaluationReport, group: Group) -> tuple[Look, ...]:
     """What surely lies farthest under its ceiling."""
     parts = [part for name in _measures(group) for part in MEASURES[name].take(report).worst[:1]]
-    parts.sort(key=lambda part: -sure_shortfall(part.figure))
+    parts.sort(key=lambda part: -part.figure.surely_below_ceiling)
     return tuple(Look(f"{part.place}: {_scale(part.figure)}", part.table) for part in parts)
 
 
