@@ -48,7 +48,7 @@ LAYERS: dict[str, str] = {
         " learning protecting"
     ),
     "sample": "errors seeds schema databases.base kinds relations constraints settings planning fitted making",
-    "load": "errors progress schema databases.base databases.url settings planning fitted sample",
+    "load": "errors progress schema databases.base databases.url constraints settings planning fitted sample",
     "control": "errors schema databases.base inference planning settings",
     "evaluation": (
         "control errors processes progress seeds schema databases kinds relations rules inference planning learning"
