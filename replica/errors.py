@@ -15,6 +15,8 @@
     ├── SchemaMapError           the schema map is not valid
     │   └── DriftError           the source has changed since the map was written
     ├── PlanError                what was asked for does not fit the schema
+    │   ├── UnprotectedError     under differential privacy, whose rows are whose is not plain
+    │   └── BudgetError          epsilon or delta leave nothing to be learned
     ├── FitError                 a table could not be learned
     ├── ArtifactError            the file is damaged, foreign or of another version
     ├── SampleError              rows could not be made
@@ -148,6 +150,18 @@ class PlanError(ReplicaError):
     exit_code = 24
 
 
+class UnprotectedError(PlanError):
+    """Under differential privacy, a table neither belongs to a subject nor is public."""
+
+    exit_code = 25
+
+
+class BudgetError(PlanError):
+    """The privacy budget does not fit what is to be learned."""
+
+    exit_code = 26
+
+
 class FitError(ReplicaError):
     """A table could not be learned."""
 
@@ -197,9 +211,17 @@ class TargetBusyError(LoadError):
 
 
 class IntegrityError(LoadError):
-    """The server found rows that break a constraint."""
+    """The server found rows that break a constraint.
+
+    Attributes:
+        constraint: its name; None where the server did not say.
+    """
 
     exit_code = 44
+
+    def __init__(self, message: str, *, constraint: str | None = None) -> None:
+        super().__init__(message)
+        self.constraint = constraint
 
 
 class EvaluateError(ReplicaError):

@@ -14,6 +14,7 @@ from replica.generators.base import TableGenerator
 from replica.kinds.base import Codes, Kind, Span
 from replica.kinds.categorical import two_spans
 from replica.planning.decisions import Plan, TablePlan
+from replica.privacy.ledger import Ledger
 from replica.relations.context import ContextSpec
 from replica.relations.families import FamilyCode
 from replica.relations.fanout import FanOut
@@ -171,6 +172,7 @@ class FittedReplica:
         ddl: the schema as SQL.
         tables: the fitted tables, by id.
         repeats: how often rows occur more than once, by table without keys.
+        privacy: the claim of differential privacy and what it rests on; None without one.
         control: random name of the record of who was kept out of learning; None where nobody was.
     """
 
@@ -178,6 +180,7 @@ class FittedReplica:
     ddl: Ddl
     tables: Mapping[str, FittedTable]
     repeats: Mapping[str, Repeats] = field(default_factory=dict)
+    privacy: Ledger | None = None
     control: str | None = None
 
     def apart_from(self, control: str, rows: Mapping[str, int]) -> FittedReplica:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from replica.control.keeping_out import KeptOut, keep_out, save_kept_out
+from replica.control.keeping_out import KeptOut, keep_out, recorded
 from replica.control.record import NO_RECORD, path_of, record_named, remember
 from replica.databases import open_database
 from replica.databases.base import Database, Finding, Snapshot
@@ -30,6 +30,8 @@ from replica.planning.decisions import Plan
 from replica.planning.scope import check_drift, with_full_names
 from replica.planning.undeclared import with_references
 from replica.progress import Report, ignore
+from replica.protecting.fitting import Guard
+from replica.protecting.preparing import Prepared, prepare, protect, settings_under_protection
 from replica.sample import sample
 from replica.schema.model import Schema
 from replica.schema.schema_map import SchemaMap, read_map
@@ -45,10 +47,12 @@ class Planned:
     Attributes:
         plan: everything decided.
         draft: the drafted map and its evidence; None where a person's map was used.
+        protection: under differential privacy, whose rows are whose and what is measured; None without it.
     """
 
     plan: Plan
     draft: Draft | None = field(default=None)
+    protection: Prepared | None = field(default=None)
 
 
 def introspect(url: Url) -> Schema:
@@ -82,7 +86,7 @@ def make_plan(url: Url, settings: Settings | None = None) -> Planned:
         DriftError: the source does not match the schema map.
         PlanError: what was asked for does not fit the schema.
     """
-    with _source(url, settings or Settings()) as source:
+    with _source(url, settings or Settings(), preview=True) as source:
         return _plan(source, settings or Settings(), ignore)
 
 
@@ -109,16 +113,17 @@ def learn(
         RecordError: the record cannot be written.
     """
     settings = settings or Settings()
-    with _source(url, settings) as source:
+    with _source(url, settings, report) as source, recorded(source.kept_out, settings):
         decided = _plan(source, settings, report)
         if planned is not None:
             planned(decided)
         ddl = source.snapshot.dump(target_version)
-        learned = fit(source.snapshot, decided.plan, ddl, settings, report)
+        learned = fit(source.snapshot, decided.plan, ddl, settings, report, source.guard)
     if source.kept_out is None:
         return learned
-    save_kept_out(source.kept_out, settings)
-    return learned.apart_from(source.kept_out.record.id, source.kept_out.rows)
+    # Exact numbers of rows are for those that may know them.
+    rows = source.kept_out.rows if source.guard is None else {}
+    return learned.apart_from(source.kept_out.record.id, rows)
 
 
 def write(
@@ -292,22 +297,41 @@ class _Source:
     snapshot: Snapshot
     notes: tuple[str, ...] = ()
     kept_out: KeptOut | None = None
+    prepared: Prepared | None = None
+    guard: Guard | None = None
 
 
 @contextmanager
-def _source(url: Url, settings: Settings) -> Iterator[_Source]:
-    """Opens a source, without whom a control keeps out; imagined rows stand in for those that may not be looked at."""
+def _source(url: Url, settings: Settings, report: Report = ignore, *, preview: bool = False) -> Iterator[_Source]:
+    """Opens a source, without whom a control keeps out; rows that may not be looked at have others stand in for them.
+
+    Those are imagined or, under differential privacy, a copy.
+    """
     database = open_database(url)
     schema = database.introspect()
     _refuse_errors(database.check_source(schema))
     with database.snapshot() as snapshot:
         if settings.schema_only:
             yield _imagined(snapshot, schema, settings)
-        elif settings.control is None:
-            yield _Source(schema, snapshot)
-        else:
-            kept = keep_out(snapshot, schema, settings)
-            yield _Source(schema, kept.view, kept.notes, kept)
+            return
+        kept = keep_out(snapshot, schema, settings) if settings.control is not None else None
+        found = _Source(schema, snapshot) if kept is None else _Source(schema, kept.view, kept.notes, kept)
+        yield found if settings.epsilon is None else _protected(found, settings, report, preview=preview)
+
+
+def _protected(source: _Source, settings: Settings, report: Report, *, preview: bool) -> _Source:
+    """Prepares a source under differential privacy and, unless it is for a preview, measures and copies it."""
+    schema_map = None
+    if settings.map_path is not None:
+        schema_map = read_map(settings.map_path)
+        check_drift(source.schema, schema_map, str(settings.map_path))
+    prepared = prepare(source.snapshot, source.schema, settings, schema_map, preview=preview)
+    notes = (*source.notes, *prepared.notes)
+    if preview:
+        return replace(source, schema=prepared.schema, notes=notes, prepared=prepared)
+    prepared, copy, guard = protect(source.snapshot, prepared, settings, report)
+    schema = with_sizes(prepared.schema, copy.rows)
+    return replace(source, schema=schema, snapshot=copy, notes=notes, prepared=prepared, guard=guard)
 
 
 def _imagined(snapshot: Snapshot, schema: Schema, settings: Settings) -> _Source:
@@ -328,6 +352,9 @@ def _plan(source: _Source, settings: Settings, report: Report) -> Planned:
     if settings.schema_only:
         # Imagined values are nobody's, so all of them may be kept, and there is little to learn of them.
         settings = replace(settings, min_holders=1, generator="marginal")
+    if source.prepared is not None:
+        found = plan(source.schema, source.prepared.schema_map, settings_under_protection(settings))
+        return Planned(_noted(found, source), source.prepared.draft, source.prepared)
     if settings.map_path is not None:
         schema_map: SchemaMap = read_map(settings.map_path)
         check_drift(source.schema, schema_map, str(settings.map_path))

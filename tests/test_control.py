@@ -323,9 +323,9 @@ def test_a_run_writes_its_record_and_evaluate_reads_it(
         capsys.readouterr()
         assert command("evaluate", people, target, "--record", record) == 0
         held = 300 - len(read_keys(Source(people, replica.introspect(people)), "public.person", found.split))
-        assert f"public.person: {held} of 300 rows were kept out of learning" in " ".join(
-            capsys.readouterr().out.split()
-        )
+        told = " ".join(capsys.readouterr().out.split())
+        assert f"public.person: {held} of 300 rows were kept out of learning" in told
+        assert f"Attacks on persons (public.person): {300 - held} learned, {held} kept out" in told
         assert command(*words, "--replace") == 53
         assert "mine.json exists" in capsys.readouterr().err.splitlines()[-1]
         assert command("evaluate", people, target, "--record", state / "none.json") == 53
@@ -349,7 +349,7 @@ def test_the_same_seed_keeps_out_other_people(people: DatabaseUrl) -> None:
     ("words", "code", "message"),
     [
         (("--control", "0.9"), 2, "control 0.9 is out of range"),
-        (("--subject", "person"), 2, "give that too"),
+        (("--subject", "person"), 2, "give one of them"),
         (("--control", "0.1", "--schema-only"), 2, "reads no row"),
         (("--control", "0.1", "--subject", "nowhere"), 24, "there is no such table; known are a.twin"),
         (("--control", "0.1", "--subject", "twin"), 24, "several tables are called so"),
@@ -383,6 +383,22 @@ def test_a_map_must_name_one_table_of_persons(people: DatabaseUrl, state: Path) 
         path.write_text(write_map(replace(drafted.schema_map, tables=tables), {}), encoding="utf8")
         with pytest.raises(PlanError, match=message):
             replica.learn(people, Settings(control=0.1, map_path=path))
+
+
+def test_a_run_that_fails_leaves_no_record(people: DatabaseUrl, state: Path) -> None:
+    settings = Settings(control=0.2, subject="person", workers=1)
+
+    def stop(_: Planned) -> None:
+        (path,) = state_folder().iterdir()
+        assert read_record(path).split.subject == "public.person"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replica.learn(people, settings, planned=stop)
+    assert not list(state_folder().iterdir())
+    (state / "file").touch()
+    with pytest.raises(RecordError, match="cannot be written"):
+        replica.learn(people, replace(settings, record=state / "file" / "x.json"))
 
 
 def test_an_artifact_takes_no_record_of_another(written: Written, server: Server, state: Path) -> None:

@@ -28,10 +28,13 @@ from replica.cli.options import (
 )
 from replica.cli.reporting import GateName, JUnit, Output, Publishable, Wanted, refuse, release_of
 from replica.cli.show_evaluation import evaluation_summary, gate_lines
+from replica.cli.show_ledger import budget_preview, ledger_summary
 from replica.cli.watching import watching
-from replica.errors import IntegrityError, SchemaMapError, SettingsError
+from replica.cli.worst_case import worst_case
+from replica.errors import ArtifactError, BudgetError, IntegrityError, SchemaMapError, SettingsError
 from replica.pipeline import Planned, describe
 from replica.planning.scope import with_full_names
+from replica.privacy.budget import budget_of
 from replica.report.as_json import evaluation_json, gate_json
 from replica.report.gate import judge
 from replica.schema.schema_map import json_schema, read_map, write_map
@@ -166,6 +169,9 @@ def plan(source: Source, settings: Settings, as_json: AsJson = False) -> None:
         return
     _show_draft(decided)
     show.output().print(show.plan_tree(decided.plan, rows))
+    if decided.protection is not None and settings.epsilon is not None:
+        budget = budget_of(settings.epsilon, settings.delta)
+        show.output().print(budget_preview(decided.protection, budget))
 
 
 @app.command()
@@ -190,6 +196,31 @@ def fit(
     else:
         size = output.stat().st_size / 2**20
         show.output().print(f"{output}: {len(learned.tables)} tables learned, {size:.1f} MB", markup=False)
+
+
+@app.command()
+def ledger(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `replica fit` saved.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Add up what a saved fit spent of its privacy budget, entry by entry, and say what it claims.
+
+    The source is not needed. Leaves with exit code 26 where the entries add up to more than was claimed.
+    """
+    found = replica.open_artifact(file).privacy
+    if found is None:
+        raise ArtifactError(f"{file} was fitted without differential privacy: it has no ledger and claims nothing")
+    spent = found.spent()
+    if as_json:
+        show.print_json(
+            {"ledger": found, "claim": found.claim, "spent": spent, "events": [repr(e) for e in found.events()]}
+        )
+    else:
+        show.output().print(ledger_summary(found))
+    if spent > found.epsilon:
+        raise BudgetError(
+            f"{file} claims epsilon {found.epsilon:g}, but its entries add up to {spent:.4f}: do not use it"
+        )
 
 
 @app.command()
@@ -280,6 +311,9 @@ def evaluate(
     elif not found.valid:
         count = len(found.constraints.missing) + sum(1 for rows in found.constraints.broken.values() if rows)
         raise IntegrityError(f"{count} constraints of the source are missing or broken in the replica: see the report")
+
+
+app.command("worst-case")(worst_case)
 
 
 def _messages() -> Console:

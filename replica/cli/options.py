@@ -130,6 +130,17 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
             help="Keep rules that rows follow although the schema does not declare them.",
         ),
     ),
+    "epsilon": (
+        float | None,
+        None,
+        _option("epsilon", help="Learn under differential privacy with this epsilon.", show_default="without"),
+    ),
+    "delta": (float, _DEFAULTS.delta, _option("delta", help="The delta that goes with --epsilon.")),
+    "public": (
+        list[str],
+        (),
+        _option("public", metavar="NAME", help="With --epsilon: a table about nobody, or 'ref.*'. Repeatable."),
+    ),
     "queries": (
         Path | None,
         None,
@@ -148,7 +159,12 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
     "subject": (
         str | None,
         None,
-        _option("subject", metavar="SCHEMA.TABLE", help="The table of these persons.", show_default="as mapped"),
+        _option(
+            "subject",
+            metavar="SCHEMA.TABLE",
+            help="The table of these persons, or of those that --epsilon protects.",
+            show_default="as mapped",
+        ),
     ),
     "record": (
         Path | None,
@@ -176,8 +192,12 @@ PLANNING: Final = (
     "generator",
     "min_holders",
     "rules",
+    "epsilon",
+    "delta",
+    "subject",
+    "public",
 )
-LEARNING: Final = (*PLANNING, "seed", "workers", "max_minutes", "effort", "fit_rows", "control", "subject", "record")
+LEARNING: Final = (*PLANNING, "seed", "workers", "max_minutes", "effort", "fit_rows", "control", "record")
 WRITING: Final = ("replace", "seed", "workers", "scale", "rows", "rules", "record")
 RUNNING: Final = tuple(dict.fromkeys((*WRITING, *LEARNING)))
 
@@ -210,7 +230,7 @@ def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
 
 
 def _settings(chosen: dict[str, Any]) -> Settings:
-    for name in ("include", "exclude"):
+    for name in ("include", "exclude", "public"):
         if name in chosen:
             chosen[name] = tuple(chosen[name] or ())
     if "rows" in chosen:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from replica.control.record import Record, path_of, save_record, sketch_persons
@@ -66,13 +67,23 @@ def keep_out(snapshot: Snapshot, schema: Schema, settings: Settings) -> KeptOut:
     return KeptOut(view, record, rows, tuple(_notes(schema, roles, split, set(rows))))
 
 
-def save_kept_out(found: KeptOut, settings: Settings) -> None:
-    """Writes the record of a control to where the user wants it.
+@contextmanager
+def recorded(found: KeptOut | None, settings: Settings) -> Iterator[None]:
+    """Writes the record of a control before anything is learned, and takes it away again where the block fails.
 
     Raises:
         RecordError: it cannot be written.
     """
-    save_record(found.record, path_of(found.record.id, settings.record))
+    if found is None:
+        yield
+        return
+    path = path_of(found.record.id, settings.record)
+    save_record(found.record, path)
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _people(snapshot: Snapshot, schema: Schema, settings: Settings) -> tuple[Schema, Mapping[str, Role]]:

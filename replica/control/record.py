@@ -94,8 +94,12 @@ def save_record(record: Record, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Such files are born with mode 600.
         with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, suffix=".part", delete=False) as out:
-            out.write(text)
-        Path(out.name).replace(path)
+            try:
+                out.write(text)
+                out.flush()
+                Path(out.name).replace(path)
+            finally:
+                Path(out.name).unlink(missing_ok=True)
     except OSError as error:
         raise RecordError(f"the control's record {path} cannot be written: {error.strerror}") from None
 

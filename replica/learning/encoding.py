@@ -76,6 +76,7 @@ class _Draft:
     fan_outs: dict[str, FanOut] = field(default_factory=dict)
     families: dict[str, FamilyCode] = field(default_factory=dict)
     kept: bool = False
+    families_apart: bool = False
     parts: dict[tuple[BlockKind, str], Parts] = field(default_factory=dict)
 
     @property
@@ -91,15 +92,18 @@ class _Draft:
         return Members(np.concatenate(codes, axis=1) if codes else empty, spans, parent)
 
 
-def encode_tables(plan: Plan, sources: Mapping[str, SourceTable], seed: int) -> dict[str, EncodedTable]:
+def encode_tables(
+    plan: Plan, sources: Mapping[str, SourceTable], seed: int, *, families: bool = True
+) -> dict[str, EncodedTable]:
     """Learns the codes of all tables and returns their rows encoded.
 
     Args:
         plan: what was decided.
         sources: the rows.
         seed: the root seed.
+        families: whether to sum up what the rows that point to one row have in common.
     """
-    drafts = {table.id: _Draft(sources[table.id]) for table in plan.tables}
+    drafts = {table.id: _Draft(sources[table.id], families_apart=not families) for table in plan.tables}
     for draft in drafts.values():
         draft.kept = _is_kept(plan, draft)
         _encode_columns(plan, draft, seed)
@@ -113,7 +117,7 @@ def encode_tables(plan: Plan, sources: Mapping[str, SourceTable], seed: int) -> 
         _encode_fan_outs(plan, draft, drafts)
         for key in plan.children(table.id):
             child = drafts[key.child]
-            if child.plan.owner is not None and child.plan.owner.id == key.id:
+            if families and child.plan.owner is not None and child.plan.owner.id == key.id:
                 _encode_family(draft, child, key, seed)
     return {name: _finish(draft) for name, draft in drafts.items()}
 
@@ -325,14 +329,18 @@ def _anchors(draft: _Draft, owner: _Draft, measure: Measure) -> dict[str, Ints]:
     if measure == "number" and not _are_years(draft):
         return {}
     found = {}
-    rows = np.maximum(draft.source.owner, 0)
     for column in owner.plan.by("kind"):
         family = column.column.type.family
         if family in _MOMENTS and len(owner.source) and not is_null(owner.source.column(column.name)).any():
-            numbers = order_numbers(owner.source.column(column.name))[rows]
-            found[column.name] = in_measure(numbers, family, measure)
+            found[column.name] = anchors_of(column.name, measure, draft.source, owner.source)
     # Rows without an owner have nothing to be counted from.
     return found if (draft.source.owner >= 0).all() else {}
+
+
+def anchors_of(column: str, measure: Measure, source: SourceTable, owners: SourceTable) -> Ints:
+    """Returns the moment in a column of its owner that each row may be counted from: shape (rows,)."""
+    numbers = np.append(order_numbers(owners.column(column)), 0)[np.maximum(source.owner, 0)]
+    return in_measure(numbers, owners.plan.table.by_name[column].type.family, measure)
 
 
 def _are_years(draft: _Draft) -> bool:
@@ -439,7 +447,7 @@ def _known(rows: Ints, n_parents: int, rng: np.random.Generator) -> Ints:
 
 def _add_common(parent: _Draft, child: _Draft, key: ForeignKey, rng: np.random.Generator) -> None:
     """Gives kept rows a coarse code of what points to them, so that their other columns go with it."""
-    if parent.plan.role == "lookup":
+    if parent.plan.role == "lookup" or parent.families_apart:
         return
     counts = parent.source.fan_outs[key.id]
     features = summarize(child.members(child.source.parents[key.id], "attribute", "order", "calendar"), len(counts))
@@ -462,7 +470,9 @@ def _cluster_parents(
         features.append(summarize(Members(codes, above.spans, draft.source.parents[key.id]), n))
     own = parent.members(np.arange(n), "attribute", "order", "calendar")
     features.append(summarize(own, n))
-    return fit_family(key.id, np.concatenate(features, axis=1), counts, rng, levels=_REFERENCE_LEVELS)
+    # Rows of other persons are not told apart where no more may be known of them than that they are there.
+    levels = 0 if draft.families_apart and parent.plan.private else _REFERENCE_LEVELS
+    return fit_family(key.id, np.concatenate(features, axis=1), counts, rng, levels=levels)
 
 
 def _depths(rows: Ints, rng: np.random.Generator) -> Ints | None:

@@ -42,6 +42,7 @@ SHARE = 0.01
 _ERROR = 0.025
 _MOST = 0.005
 _HARDLY, _HALVINGS = 0.5, 3
+_MOST_BY_CHANCE = 0.5
 
 ROWS = Question(
     "copied rows",
@@ -155,7 +156,9 @@ def look_up(prints: Fingerprints, scene: Scene) -> Found:
     # Of the things that two have, each person has half.
     background, times = float(shared.sum()) / 2, 2 * copies / scene.persons * learned.mean()
     others = int(found[~learned].sum())
-    if others and others * learned.sum() / (~learned).sum() > background * times:
+    # If most of those who were not learned are found, they were copied too.
+    by_chance = 0 < others < _MOST_BY_CHANCE * own[~learned].sum()
+    if by_chance and others * learned.sum() / (~learned).sum() > background * times:
         background, times = float(others), float(learned.sum() / (~learned).sum())
     return Found(int(learned.sum()), int(own[learned].sum()), int(found[learned].sum()), background, times)
 
