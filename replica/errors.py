@@ -211,9 +211,17 @@ class TargetBusyError(LoadError):
 
 
 class IntegrityError(LoadError):
-    """The server found rows that break a constraint."""
+    """The server found rows that break a constraint.
+
+    Attributes:
+        constraint: its name; None where the server did not say.
+    """
 
     exit_code = 44
+
+    def __init__(self, message: str, *, constraint: str | None = None) -> None:
+        super().__init__(message)
+        self.constraint = constraint
 
 
 class EvaluateError(ReplicaError):

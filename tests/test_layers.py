@@ -48,7 +48,7 @@ LAYERS: dict[str, str] = {
         " learning protecting"
     ),
     "sample": "errors seeds schema databases.base kinds relations constraints settings planning fitted making",
-    "load": "errors progress schema databases.base databases.url settings planning fitted sample",
+    "load": "errors progress schema databases.base databases.url constraints settings planning fitted sample",
     "control": "errors schema databases.base inference planning settings",
     "evaluation": (
         "control errors processes progress seeds schema databases kinds relations rules inference planning learning"
@@ -59,6 +59,7 @@ LAYERS: dict[str, str] = {
         "control errors progress schema databases evaluation fit fitted imagining inference load plan planning"
         " protecting sample settings"
     ),
+    "worst_case": "errors progress databases evaluation control pipeline planning settings",
     "samples": "errors seeds databases",
 }
 # What puts everything together may import everything.

@@ -135,6 +135,12 @@ CASES = {
         CREATE TABLE t (id int PRIMARY KEY, good boolean, UNIQUE NULLS NOT DISTINCT (good));
         INSERT INTO t VALUES (1, true), (2, NULL);
     """,
+    "a unique UUID that is null with another column": """
+        CREATE TABLE t (id int PRIMARY KEY, x float8, code uuid UNIQUE, CHECK ((x IS NULL) = (code IS NULL)));
+        INSERT INTO t SELECT n, n / 3.0, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid
+          FROM generate_series(1, 12) n;
+        INSERT INTO t SELECT n FROM generate_series(13, 40) n;
+    """,
     "repeated rows with a reserved word": """
         CREATE TABLE t ("group" int, x int);
         INSERT INTO t SELECT n % 7, n % 3 FROM generate_series(1, 60) n;

@@ -30,6 +30,7 @@ from replica.cli.reporting import GateName, JUnit, Output, Publishable, Wanted, 
 from replica.cli.show_evaluation import evaluation_summary, gate_lines
 from replica.cli.show_ledger import budget_preview, ledger_summary
 from replica.cli.watching import watching
+from replica.cli.worst_case import worst_case
 from replica.errors import ArtifactError, BudgetError, IntegrityError, SchemaMapError, SettingsError
 from replica.pipeline import Planned, describe
 from replica.planning.scope import with_full_names
@@ -310,6 +311,9 @@ def evaluate(
     elif not found.valid:
         count = len(found.constraints.missing) + sum(1 for rows in found.constraints.broken.values() if rows)
         raise IntegrityError(f"{count} constraints of the source are missing or broken in the replica: see the report")
+
+
+app.command("worst-case")(worst_case)
 
 
 def _messages() -> Console:

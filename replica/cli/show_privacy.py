@@ -37,6 +37,15 @@ def privacy_summary(report: PrivacyReport | None) -> Iterator[RenderableType]:
     yield Text(_LEGEND, style="dim")
 
 
+def attack_lines(attack: AttackResult) -> Iterator[RenderableType]:
+    """One attack with all that is known of it."""
+    yield Text(f"{attack.question}\n{attack.threat}\n", style="dim")
+    yield Text(f"{attack.name}: {attack.verdict}", style=_STYLES.get(attack.verdict, "dim"))
+    yield Text(f"{_figure(attack)} where {_share(attack.baseline)} is chance; {attack.note}")
+    if attack.power is not None:
+        yield Text(f"If {attack.detectable}, this fails with a probability of {attack.power:.2f}.")
+
+
 def _by_name(report: PrivacyReport) -> dict[str, list[AttackResult]]:
     """The attacks that were run: most are on persons, some on one table after the other."""
     found: dict[str, list[AttackResult]] = {}

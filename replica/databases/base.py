@@ -57,6 +57,8 @@ class Ddl:
         collate: its ``LC_COLLATE``.
         ctype: its ``LC_CTYPE``.
         search_path: where its sessions look for names without a schema, as functions and triggers may use.
+        settings: parameters that the database sets for all its sessions, as ``name=value``.
+        comment: the database's comment.
     """
 
     pre_data: tuple[Statement, ...]
@@ -66,6 +68,8 @@ class Ddl:
     collate: str
     ctype: str
     search_path: str = '"$user", public'
+    settings: tuple[str, ...] = ()
+    comment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +318,9 @@ class Staging(Protocol):
 
     def refresh(self, views: Sequence[str]) -> None:
         """Fills materialised views."""
+
+    def count_broken(self, schema: Schema) -> dict[str, int]:
+        """Counts, for every constraint of a schema, the loaded rows that break it."""
 
     def analyze(self) -> None:
         """Gathers the planner's statistics."""

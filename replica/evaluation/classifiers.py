@@ -35,6 +35,7 @@ def score_classifiers(
     pays = sum(one.seconds(ground) for one in asked) > _WORTH_PROCESSES_S
     told: dict[str, list[TellScores]] = {what: [] for what in get_args(What)}
     used: list[UseScores] = []
+    report(Progress("classify", "", 0, len(asked)))
     try:
         for done, scores in enumerate(map_in_order(_run, jobs, processes if pays else 1), start=1):
             report(Progress("classify", "", done, len(asked)))

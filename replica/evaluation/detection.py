@@ -8,7 +8,7 @@ drawn one by one and its keys at random, all with the same numbers of rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from replica.evaluation.figures import Figure, mean_of
-from replica.evaluation.ground import Ground
+from replica.evaluation.ground import Ground, Side
 from replica.evaluation.sampling import draw_samples
 from replica.evaluation.summaries import at_children
 from replica.evaluation.telling import FOLDS, Sample, tell_apart
-from replica.evaluation.wide import Look, at_parents, at_rows, coded
+from replica.evaluation.wide import Look, at_parents, at_rows, coded, unit_beside_parents, unit_of_family
 from replica.planning.decisions import TablePlan
 
 Ints = npt.NDArray[np.int64]
@@ -32,9 +32,9 @@ MOST_ROWS = 40_000
 FEWEST_ROWS = 25
 """With fewer rows of each sample there is nothing to be told."""
 
-# Folds are guessed until there are so many rows. The replica's own figure is to be more certain than its ceiling and
-# its floor, which are guessed in no more folds than these.
-_GUESSED, _MOST_FOLDS = (5_000, 2_500, 1_000), (FOLDS, 3, 1)
+# Folds are guessed until there are so many rows, of so many families. The replica's own figure is to be more certain
+# than its ceiling and its floor, which are guessed in no more folds than these.
+_GUESSED, _UNITS, _MOST_FOLDS = (5_000, 2_500, 1_000), 400, (FOLDS, 3, 1)
 CHANCE = 0.5
 
 
@@ -110,7 +110,7 @@ class TellJob:
         n = len(self.half)
         replica, ceiling, floor = (
             tell_apart(self.half, other, self.categories, self.rng, folds)
-            for other, folds in zip(self.others, _folds(n), strict=True)
+            for other, folds in zip(self.others, _folds(n, 2 * len(np.unique(self.half.unit))), strict=True)
         )
         return TellScores(
             self.what,
@@ -129,24 +129,26 @@ class Question:
         what: which of the four questions.
         table: the table.
         look: what the classifier sees of a row.
+        unit: takes a side and says which of its rows count as one.
     """
 
     what: What
     table: TablePlan
     look: Look
+    unit: Callable[[Side], Ints]
 
     def seconds(self, ground: Ground) -> float:
         """About how long an answer takes."""
         rows = min(MOST_ROWS, len(ground.original[self.table.id]) // 2)
         if rows < FEWEST_ROWS:
             return 0.0
-        return sum(_folds(rows)) * (0.05 + 5e-7 * 2 * rows * len(self.look.features))
+        return sum(_folds(rows, rows)) * (0.05 + 5e-7 * 2 * rows * len(self.look.features))
 
     def job(self, ground: Ground) -> TellJob | None:
         """Draws the samples; None where there are too few rows."""
         table = self.table.id
         rng = ground.rng("detection", self.what, table)
-        drawn = draw_samples([side[table].unit for side in ground.sides], MOST_ROWS, rng)
+        drawn = draw_samples([self.unit(side) for side in ground.sides], MOST_ROWS, rng)
         if len(drawn.rows[0]) < FEWEST_ROWS:
             return None
         sides = zip((ground.original, ground.synthetic, ground.original, ground.floor), drawn.rows, strict=True)
@@ -156,20 +158,27 @@ class Question:
         return TellJob(self.what, table, half, (replica, other, floor), categories, rng)
 
 
-def _folds(rows: int) -> list[int]:
+def _folds(rows: int, units: int) -> list[int]:
     """How many folds are guessed of the replica, of the ceiling and of the floor."""
-    return [min(most, -(-wanted * FOLDS // (2 * rows))) for wanted, most in zip(_GUESSED, _MOST_FOLDS, strict=True)]
+    for_units = -(-_UNITS * FOLDS // units)
+    by_rows = (-(-wanted * FOLDS // (2 * rows)) for wanted in _GUESSED)
+    return [min(most, max(wanted, for_units)) for most, wanted in zip(_MOST_FOLDS, by_rows, strict=True)]
 
 
 def questions(ground: Ground) -> Iterator[Question]:
     """Yields what is asked: of tables that were made, as far as there is something to see."""
     for table in ground.made:
-        own, above = at_rows(ground, table), at_parents(ground, table)
-        if own.features:
-            yield Question("rows", table, own)
-        if above.features:
-            yield Question("with_parents", table, own.beside(above))
-        if ground.plan.children(table.id):
-            yield Question("children", table, own.beside(at_children(ground, table, strict=False)))
-            fully = at_children(ground, table, strict=True)
-            yield Question("children_strict", table, own.beside(above).beside(fully))
+        yield from _questions(ground, table)
+
+
+def _questions(ground: Ground, table: TablePlan) -> Iterator[Question]:
+    own, above = at_rows(ground, table), at_parents(ground, table)
+    family, beside_parents = unit_of_family(table), unit_beside_parents(ground, table)
+    if own.features:
+        yield Question("rows", table, own, family)
+    if above.features:
+        yield Question("with_parents", table, own.beside(above), beside_parents)
+    if ground.plan.children(table.id):
+        yield Question("children", table, own.beside(at_children(ground, table, strict=False)), family)
+        fully = own.beside(above).beside(at_children(ground, table, strict=True))
+        yield Question("children_strict", table, fully, beside_parents)

@@ -71,7 +71,7 @@ class UseJob:
         columns: of each feature, the table's own column that it comes from; empty for those of other tables.
         categories: which features are categories: shape (features,).
         codes: of half of the original, the replica, the other half and the floor: shape (rows, features) each.
-        unit: the family of each row of the other half.
+        units: the family of each row of half of the original, and of the other half.
         targets: what may be predicted.
         chosen: True where all of them are; otherwise one is picked.
         rng: the random stream.
@@ -81,7 +81,7 @@ class UseJob:
     columns: tuple[str, ...]
     categories: npt.NDArray[np.bool_]
     codes: tuple[Codes, Codes, Codes, Codes]
-    unit: Ints
+    units: tuple[Ints, Ints]
     targets: tuple[Target, ...]
     chosen: bool
     rng: np.random.Generator
@@ -92,22 +92,24 @@ class UseJob:
         return tuple(self._score(target) for target in picked)
 
     def _picked(self) -> tuple[Target, ...]:
-        """The column that the others say most of: learned on some rows of one half of the original, tried on others."""
-        size = min(_SCREENED, len(self.codes[0]) // 2)
-        learn, test = np.arange(size), np.arange(len(self.codes[0]) - size, len(self.codes[0]))
+        """The column that the others say most of: learned on some families of half of the original, tried on others."""
+        unit = self.units[0]
+        names = np.unique(unit)
+        learned = np.isin(unit, self.rng.permutation(names)[: len(names) // 2])
+        learn, test = np.flatnonzero(learned)[:_SCREENED], np.flatnonzero(~learned)[:_SCREENED]
         worth = []
         for target in self.targets:
             codes, values = self.codes[0], target.values[0]
-            found = self._predicted(target, (codes[learn], values[learn]), (codes[test], values[test]), test)
+            found = self._predicted(target, (codes[learn], values[learn]), (codes[test], values[test]), unit[test])
             worth.append(2 * found.value - 1 if target.by == "auc" else found.value)
         within = [i for i, one in enumerate(worth) if _LEAST_WORTH <= one <= _MOST_WORTH]
         return (self.targets[max(within, key=lambda i: worth[i])],) if within else ()
 
     def _score(self, target: Target) -> UseScores:
         half, replica, other, floor = zip(self.codes, target.values, strict=True)
-        ceiling, value, least = (self._predicted(target, one, other, self.unit) for one in (half, replica, floor))
+        ceiling, value, least = (self._predicted(target, one, other, self.units[1]) for one in (half, replica, floor))
         figure = value.figure(ceiling.value, least.value, best=1.0)
-        return UseScores(self.table, target.name, target.by, len(self.unit), figure)
+        return UseScores(self.table, target.name, target.by, len(self.units[1]), figure)
 
     def _predicted(
         self, target: Target, learn: tuple[Codes, Values], test: tuple[Codes, Values], unit: Ints

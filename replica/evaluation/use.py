@@ -17,7 +17,7 @@ from replica.evaluation.ground import Feature, Ground, Values
 from replica.evaluation.predicting import MOST_LABELS, Target, UseJob
 from replica.evaluation.sampling import draw_samples
 from replica.evaluation.summaries import at_children
-from replica.evaluation.wide import Look, at_parents, at_rows, coded
+from replica.evaluation.wide import Look, at_parents, at_rows, coded, unit_beside_parents
 from replica.inference import is_personal
 from replica.planning.decisions import TablePlan
 
@@ -62,7 +62,8 @@ class Prediction:
     def job(self, ground: Ground) -> UseJob | None:
         """Draws the samples; None where there are too few rows, or nothing to predict."""
         rng = ground.rng("use", self.table.id)
-        drawn = draw_samples([side[self.table.id].unit for side in ground.sides], MOST_ROWS, rng)
+        unit = unit_beside_parents(ground, self.table)
+        drawn = draw_samples([unit(side) for side in ground.sides], MOST_ROWS, rng)
         sides = list(zip((ground.original, ground.synthetic, ground.original, ground.floor), drawn.rows, strict=True))
         targets = [
             target
@@ -78,7 +79,7 @@ class Prediction:
             columns=look.columns,
             categories=np.array([feature.is_category for feature in look.features]),
             codes=(half, replica, other, floor),
-            unit=drawn.units[2],
+            units=(drawn.units[0], drawn.units[2]),
             targets=tuple(targets),
             chosen=self.chosen,
             rng=rng,

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from replica.evaluation.boosting import NULL, Codes
 from replica.evaluation.ground import Feature, Ground, Side, Values, keys_of
+from replica.evaluation.sampling import FEWEST_UNITS
 from replica.evaluation.seasons import in_days, returning
 from replica.evaluation.views import take
 from replica.inference import is_personal
 from replica.planning.decisions import TablePlan
+from replica.schema.model import ForeignKey
 
 Ints = npt.NDArray[np.int64]
 
 CODES = 250
+MANY = 100
+"""Fewer parents than this would be known by heart."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +88,51 @@ def _presence(values: Values) -> Values:
 
 
 def at_parents(ground: Ground, table: TablePlan) -> Look:
-    """Looks at the columns of all rows that a row points to."""
+    """Looks at the columns of the rows that a row points to."""
     found = NOTHING
-    for key in keys_of(table):
+    for key in many_parents(ground, table):
         found = found.beside(_along(at_rows(ground, ground.plan.by_id[key.parent]), table.id, key.id))
     return found
+
+
+def many_parents(ground: Ground, table: TablePlan) -> list[ForeignKey]:
+    """Returns the references that lead to copied rows, or to enough different ones.
+
+    A classifier knows a handful of rows by heart, and those that were made are others than the original's, however well
+    they were made: that would say nothing.
+    """
+    sides = [side[table.id] for side in (ground.original, ground.synthetic)]
+    return [
+        key
+        for key in keys_of(table)
+        if ground.plan.by_id[key.parent].role == "lookup"
+        or min(len(np.unique(rows.parents[key.id])) for rows in sides) > MANY
+    ]
+
+
+def unit_of_family(table: TablePlan) -> Callable[[Side], Ints]:
+    """Returns what gives the family of each row."""
+    return lambda side: side[table.id].unit
+
+
+def unit_beside_parents(ground: Ground, table: TablePlan) -> Callable[[Side], Ints]:
+    """Returns what rows count as one where they stand beside their parents: the family, or a parent of more rows.
+
+    Rows of one parent are no evidence for each other. Of several parents that which has most rows counts, since it is
+    the one that a classifier may recognise.
+    """
+    made = (key for key in many_parents(ground, table) if ground.plan.by_id[key.parent].role != "lookup")
+    ways: list[Callable[[Side], Ints]] = [unit_of_family(table)]
+    ways += (partial(_unit_along, table.id, key.id) for key in made)
+    sizes = [len(np.unique(way(ground.original))) for way in ways]
+    able = [i for i, size in enumerate(sizes) if size >= FEWEST_UNITS]
+    return ways[min(able, key=lambda i: sizes[i], default=0)]
+
+
+def _unit_along(table: str, key: str, side: Side) -> Ints:
+    """The parent of each row; rows without one count for themselves."""
+    parents = side[table].parents[key]
+    return np.where(parents >= 0, parents, len(parents) + int(parents.max(initial=0)) + np.arange(len(parents)))
 
 
 def _along(above: Look, table: str, key: str) -> Look:

@@ -68,7 +68,9 @@ def _judged(
         (np.stack(part) * asked).sum(axis=0)[some] / counts
         for part in ([answer.right for answer in answers], [answer.guessed for answer in answers])
     )
-    return judge(question, Trial(right, learned, float(guessed.mean()), scene.note), rng, Leak(most=0.02))
+    searched = min(1.0, _MOST_ROWS / len(scene.ground.synthetic[scene.subject]))
+    trial = Trial(right, learned, float(guessed.mean()), searched, scene.note)
+    return judge(question, trial, rng, Leak(most=0.02))
 
 
 def _answers(scene: Scene, rng: np.random.Generator) -> Iterator[_Answers]:

@@ -137,12 +137,14 @@ class Trial:
         learned: which of them were learned.
         guessing: success of somebody who guesses without looking persons up in the replica; None where there is
             nothing to guess, since success would always come of a leak or of chance.
+        searched: share of the replica that was searched; more than that of a leak cannot be seen.
         note: what a reader should know beside it.
     """
 
     success: Floats
     learned: Bools
     guessing: float | None
+    searched: float = 1.0
     note: str = ""
 
 
@@ -155,6 +157,7 @@ def judge(question: Question, trial: Trial, rng: np.random.Generator, leak: Leak
         rng: where draws come from.
         leak: what must not be let through.
     """
+    leak = replace(leak, share=leak.share * trial.searched, most=leak.most * trial.searched)
     found = compare(trial.success, trial.learned)
     value, low, high = found.risk()
     strength = power_of(found, leak, _spread(trial.success[~trial.learned]), rng)

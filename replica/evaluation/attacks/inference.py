@@ -41,7 +41,9 @@ def infer(scene: Scene) -> tuple[AttackResult, ...]:
         truth = secret.original[scene.targets]
         successes.append(_same(secret, values[found], truth))
         guesses.append(_same(secret, rng.choice(values, len(truth)), truth).mean())
-    trial = Trial(np.mean(successes, axis=0), scene.targets_learned, float(np.mean(guesses)), scene.note)
+    trial = Trial(
+        np.mean(successes, axis=0), scene.targets_learned, float(np.mean(guesses)), scene.searched, scene.note
+    )
     return (judge(QUESTION, trial, rng, Leak(most=0.02)),)
 
 

@@ -35,7 +35,7 @@ def link(scene: Scene) -> tuple[AttackResult, ...]:
     )
     linked = (one[:, :, None] == other[:, None, :]).any(axis=(1, 2)).astype(np.float64)
     guessing = min(1.0, one.shape[1] * other.shape[1] / len(scene.copies))
-    trial = Trial(linked, scene.targets_learned, guessing, scene.note)
+    trial = Trial(linked, scene.targets_learned, guessing, scene.searched, scene.note)
     return (judge(QUESTION, trial, scene.ground.rng("attacks", QUESTION.name)),)
 
 

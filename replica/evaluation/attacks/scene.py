@@ -85,6 +85,11 @@ class Scene:
         return self.learned_or_all[self.targets]
 
     @property
+    def searched(self) -> float:
+        """Share of the replica's persons that the attacker searches."""
+        return len(self.copies) / len(self.ground.synthetic[self.subject])
+
+    @property
     def note(self) -> str:
         """What is left out because there is too much of it; nothing otherwise."""
         left = []
@@ -111,7 +116,7 @@ def open_scene(ground: Ground, controls: Mapping[str, Bools] | None) -> Scene | 
     subject = next(iter(controls)) if controls else subject_of(ground.plan)
     if subject is None or not len(ground.original[subject]) or not len(ground.synthetic[subject]):
         return None
-    tables = tables_of(ground.plan, subject)
+    tables = tuple(name for name in tables_of(ground.plan, subject) if len(ground.original[name]))
     if not controls:
         return Scene(ground, subject, tables, None, ground.original)
     learned = ~controls[subject]

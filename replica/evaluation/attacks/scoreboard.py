@@ -96,7 +96,7 @@ def _attack(scene: Scene, table: str, item: Feature) -> AttackResult:
     bar = max(_ECCENTRIC, float(np.quantile(nobody, 1 - _BY_CHANCE)))
     hits = (np.array(found) > bar).astype(np.float64)
     note = f"{len(targets):,} persons were attacked"
-    return judge(QUESTION, Trial(hits, learned, None, note), rng)
+    return judge(QUESTION, Trial(hits, learned, None, note=note), rng)
 
 
 def _targets(scene: Scene, known: _Board, score: _Scorer, rng: np.random.Generator) -> Ints:

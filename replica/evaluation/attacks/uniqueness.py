@@ -77,5 +77,6 @@ def _is_known_to_others(scene: Scene, feature: Feature) -> bool:
     """Labels, dates, and numbers that many share; nobody knows when a row was written, to the second."""
     family = scene.ground.plan.by_id[scene.subject].table.by_name[feature.name].type.family
     values = scene.ground.original[scene.subject].values[feature.name]
-    shared = len(np.unique(values)) < _MOST_VALUES * len(values)
-    return feature.is_category or family == "date" or (feature.what == "number" and shared)
+    different = len(np.unique(values))
+    shared = different < _MOST_VALUES * len(values)
+    return different > 1 and (feature.is_category or family == "date" or (feature.what == "number" and shared))

@@ -38,7 +38,7 @@ def copied_values(scene: Scene) -> tuple[AttackResult, ...]:
     learned = scene.learned_or_all[some]
     if min(learned.sum(), (~learned).sum()) < FEWEST_CONTROLS:
         return (QUESTION.not_run("too few persons have a text or label of their own"),)
-    trial = Trial(found[some] / own[some], learned, None, f"{some.mean():.1%} of all persons have such a value")
+    trial = Trial(found[some] / own[some], learned, None, note=f"{some.mean():.1%} of all persons have such a value")
     return (judge(QUESTION, trial, scene.ground.rng("attacks", QUESTION.name), _LEAK),)
 
 
