@@ -22,7 +22,7 @@ from replica.kinds.base import Codes
 from replica.kinds.datetime import order_numbers
 from replica.making.assigning import Assigner
 from replica.making.drawing import CHUNK_ROWS, Drawing, Skeleton, draw
-from replica.making.keeping import Ruler, aggregated, bounded_by
+from replica.making.keeping import Ruler, aggregated, looked_up
 from replica.making.keys import settle_keys
 from replica.making.made import MadeDatabase, MadeTable
 from replica.making.order_bounds import all_different, keep_in_order
@@ -330,7 +330,7 @@ class _Making:
             keys = [*([plan.owner] if plan.owner else []), *(found.key for found in plan.references)]
             if not is_drawn or not all(self._can_follow(key) for key in keys):
                 return False
-            more = {*aggregated(plan), *bounded_by(plan)} - looked_at
+            more = {*aggregated(plan), *looked_up(plan)} - looked_at
             looked_at |= more
             left += more
         return True
@@ -362,7 +362,7 @@ class _Making:
         if made.plan.id in self.own_settled:
             return
         self.own_settled.add(made.plan.id)
-        for name in bounded_by(made.plan):
+        for name in looked_up(made.plan):
             self._settle_own(self.database.tables[name])
         self.ready(made)
         for reference in made.plan.references:
@@ -476,7 +476,7 @@ def _seen_by(plan: Plan) -> dict[str, set[str]]:
         while at.owner is not None:
             seers[at.owner.parent].add(table.id)
             at = plan.by_id[at.owner.parent]
-        for name in (*aggregated(table), *bounded_by(table)):
+        for name in (*aggregated(table), *looked_up(table)):
             seers[name].add(table.id)
     return seers
 
