@@ -68,20 +68,18 @@ def attack(verdict: Verdict) -> AttackResult:
 # What passes and what does not ---------------------------------------------------------------------------------------
 
 
-def test_an_honest_replica_passes_the_default_gate(honest: EvaluationReport) -> None:
+def test_an_honest_replica_passes_the_default_gate_once_it_was_attacked(honest: EvaluationReport) -> None:
     result = judge(read_gate("default"), honest)
-    assert result.passed, result.failed
-    assert {verdict.group: verdict.state for verdict in verdicts_of(honest, result)} == {
-        "constraints": "pass",
-        "utility": "pass",
-        # Nobody was kept out, so no attack could be run: that is not passed.
-        "privacy": "not run",
-    }
+    assert [outcome.name for outcome in result.failed] == ["privacy.attacks"]
+    states = {verdict.group: verdict.state for verdict in verdicts_of(honest, result)}
+    assert states == {"constraints": "pass", "utility": "pass", "privacy": "not run"}
+    attacked = replace(honest, privacy=PrivacyReport("hr.employee", 450, 50, (attack("pass"), attack("not run"))))
+    assert judge(read_gate("default"), attacked).passed
 
 
 def test_a_copy_of_the_source_does_not_pass_the_default_gate(copied: EvaluationReport) -> None:
     result = judge(read_gate("default"), copied)
-    assert [outcome.name for outcome in result.failed] == ["privacy.newness"]
+    assert {outcome.name for outcome in result.failed} >= {"privacy.newness", "privacy.novelty", "privacy.attacks"}
     assert verdicts_of(copied, result)[2].state == "fail"
 
 
@@ -136,6 +134,7 @@ def test_the_worst_part_counts_where_a_limit_says_so(honest: EvaluationReport, t
         ("inconclusive", "inconclusive: fail", False),
         ("not run", "inconclusive: allow", False),
         ("not run", "inconclusive: allow, not_run: allow", True),
+        ("not run", "inconclusive: allow, not_run: with_control", True),
     ],
 )
 def test_attacks_are_let_through_as_the_gate_says(
@@ -152,6 +151,8 @@ def test_attacks_that_nobody_ran_are_not_passed_unless_there_is_nobody_to_attack
 ) -> None:
     gate = gate_of("privacy:\n  attacks: {inconclusive: allow}", tmp_path)
     assert statuses(judge(gate, replace(honest, privacy=None))) == {"privacy.attacks": "not run"}
+    unknown = PrivacyReport("hr.employee", 500, 0, (attack("pass"),))
+    assert statuses(judge(gate, replace(honest, privacy=unknown)))["privacy.attacks"] == "not run"
     assert not judge(gate, replace(honest, privacy=None)).passed
     nobody = replace(honest, privacy=PrivacyReport(None, 0, 0, ()))
     assert statuses(judge(gate, nobody)) == {"privacy.attacks": "does not apply"}
@@ -167,13 +168,13 @@ def test_attacks_that_nobody_ran_are_not_passed_unless_there_is_nobody_to_attack
         ("utilty:\n  shapes: {least: 1}", 2, "did you mean utility?"),
         ("utility:\n  shape: {least: 1}", 3, "did you mean shapes?"),
         ("utility:\n  nonsense: {least: 1}", 3, "known are shapes, pairs"),
-        ("utility:\n  shapes:\n    least: 1\n    most: 3", 5, "takes least, below_ceiling, worst, not_run"),
+        ("utility:\n  shapes:\n    least: 1\n    most: 3", 5, "takes least, below_ceiling, worst"),
         ("utility:\n  shapes: {least: high}", 3, "a number from 0 to 1"),
         ("utility:\n  shapes: {least: 1.5}", 3, "a number from 0 to 1"),
         ("constraints:\n  broken: {most: -1}", 3, "a number from 0"),
         ("constraints:\n  broken: {most: yes}", 3, "a number from 0"),
-        ("utility:\n  shapes: {not_run: maybe}", 3, "allow or fail"),
-        ("utility:\n  shapes: {not_run: allow}", 3, "needs a limit"),
+        ("privacy:\n  attacks: {not_run: maybe}", 3, "allow or with_control or fail"),
+        ("utility:\n  shapes: {}", 3, "needs a limit"),
         ("utility:\n  shapes: 0.5", 3, "keys and values"),
         ("utility:\n\tshapes: {}", 3, "not YAML"),
     ],
@@ -198,8 +199,9 @@ def test_a_gate_that_is_none_stops_a_command_before_anything_is_read(
 
 
 def test_junit_has_a_test_per_limit(honest: EvaluationReport, copied: EvaluationReport) -> None:
-    for report, failures in ((honest, 0), (copied, 1)):
+    for report in (honest, copied):
         result = judge(read_gate("default"), report)
+        failures = len(result.failed)
         suite = ET.fromstring(junit_xml(result))[0]  # noqa: S314 - our own
         assert suite.attrib["tests"] == str(len(result.outcomes)) == str(len(suite))
         assert suite.attrib["failures"] == str(failures) == str(len(suite.findall("testcase/failure")))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from replica.evaluation.attacks.base import AttackResult, PrivacyReport
+from replica.evaluation.attacks.base import AttackResult
 from replica.evaluation.detection import TellScores, What
 from replica.evaluation.evaluate import EvaluationReport, RelationScores
 from replica.evaluation.figures import Figure, mean_of
@@ -16,6 +16,9 @@ from replica.schema.model import quote_name
 
 Group = Literal["constraints", "utility", "privacy"]
 Kind = Literal["count", "score", "attacks"]
+
+# Where so many rows are like others, a row that comes back says little.
+_VARIOUS = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Measured:
         named: what is wrong, a line each.
         attacks: what was tried, empty where nothing was; None for what is no attack, and where there is nobody to
             attack.
+        controls: people who were kept out of learning, so that attacks have something to be compared with.
     """
 
     figure: Figure | None = None
@@ -51,6 +55,7 @@ class Measured:
     parts: tuple[Part, ...] = ()
     named: tuple[str, ...] = ()
     attacks: tuple[AttackResult, ...] | None = None
+    controls: int = 0
 
     @property
     def is_there(self) -> bool:
@@ -197,18 +202,36 @@ def _of_time(scores: TimeScores) -> Iterator[Part]:
 
 
 def _newness(report: EvaluationReport) -> Measured:
-    parts = tuple(Part(table.table, table.table, table.newness) for table in report.tables if table.newness)
+    """Rows about persons. Of all other tables names and labels are kept on purpose."""
+    private = {table.id for table in report.plan.tables if table.private}
+    parts = tuple(
+        Part(table.table, table.table, table.newness)
+        for table in report.tables
+        if table.newness and table.table in private
+    )
     return Measured(mean_of([part.figure for part in parts]), parts=parts)
 
 
+def _novelty(report: EvaluationReport) -> Measured:
+    """Rows of all tables in which most rows of the original are unlike each other, a large table for more."""
+    found = [(t.newness, t.original_rows) for t in report.tables if t.newness and (t.newness.ceiling or 0) > _VARIOUS]
+    if not found:
+        return Measured()
+    rows = sum(count for _, count in found)
+    ends = ("value", "low", "high", "ceiling")
+    means = {end: sum(getattr(figure, end) * count for figure, count in found) / rows for end in ends}
+    return Measured(Figure(**means))
+
+
 def _attacks(report: EvaluationReport) -> Measured:
-    return Measured(attacks=None if _nobody(report.privacy) else report.privacy.attacks if report.privacy else ())
+    if report.privacy is None:
+        return Measured(attacks=())
+    # Where it is known that the data are about no persons there is nobody to attack.
+    attacks = report.privacy.attacks if report.privacy.subject is not None else None
+    return Measured(attacks=attacks, controls=report.privacy.controls)
 
 
-def _nobody(privacy: PrivacyReport | None) -> bool:
-    """True where it is known that the data are about no persons, so that there is nobody to attack."""
-    return privacy is not None and privacy.subject is None
-
+ATTACKS: Final = "privacy.attacks"
 
 MEASURES: Final[Mapping[str, Measure]] = {
     "constraints.missing": Measure("constraints", "constraints that the replica does not have", _missing, "count"),
@@ -240,7 +263,8 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "utility.use": Measure("utility", "predictions of columns, learned on the replica", _use),
     "utility.queries": Measure("utility", "answers to queries", _queries),
     "utility.plans": Measure("utility", "plans of queries", _plans),
-    "privacy.newness": Measure("privacy", "rows that are not copies", _newness),
-    "privacy.attacks": Measure("privacy", "attacks on persons", _attacks, "attacks"),
+    "privacy.newness": Measure("privacy", "rows about persons that are not copies", _newness),
+    "privacy.novelty": Measure("privacy", "rows of the whole database that are not copies", _novelty),
+    ATTACKS: Measure("privacy", "attacks on persons", _attacks, "attacks"),
 }
 """What is measured, by the name that a gate file uses."""

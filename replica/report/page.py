@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from replica.evaluation.attacks.base import AttackResult, Verdict
 from replica.evaluation.evaluate import EvaluationReport, TableScores
 from replica.evaluation.figures import Figure
 from replica.evaluation.portrait import Portrait
@@ -16,7 +18,7 @@ from replica.report.gate import GateResult
 from replica.report.measures import MEASURES
 from replica.report.schema_picture import lay_out
 from replica.report.verdicts import verdicts_of
-from replica.schema.model import quote_name
+from replica.schema.model import Schema, column_list, quote_name
 
 QUERIES_SHOWN: Final = 12
 
@@ -53,6 +55,7 @@ def confidential_page(release: Release, report: EvaluationReport, result: GateRe
             verdicts=verdicts_of(report, result),
             picture=lay_out(schema),
             schema=schema,
+            references=_references(schema),
             tables=tables,
             anchors={table.table: f"table-{i}" for i, table in enumerate(tables, start=1)},
             grades={table.table: table_grade(table) for table in tables},
@@ -76,16 +79,36 @@ def publishable_page(release: Release, portrait: Portrait) -> str:
             release=release,
             portrait=portrait,
             picture=lay_out(portrait.plan.schema),
-            schema=portrait.plan.schema,
+            references=_references(portrait.plan.schema),
             tables=tables,
             anchors={name: f"table-{i}" for i, name in enumerate(tables, start=1)},
         )
     )
 
 
+def _references(schema: Schema) -> dict[str, str]:
+    """References as a reader knows them from the side of the parent: ``hr.salary (employee_id)``."""
+    return {key.id: f"{key.child} {column_list(key.columns)}" for key in schema.foreign_keys}
+
+
 def table_grade(table: TableScores) -> str:
     """Returns the grade of a table: of its columns and their pairs."""
     return charts.grade_of(table.columns.mean if table.columns else None, table.pairs.mean if table.pairs else None)
+
+
+def attacks_by_name(attacks: Iterable[AttackResult]) -> list[list[AttackResult]]:
+    """Returns the attacks that were run: those of one name, on several tables, together."""
+    found: dict[str, list[AttackResult]] = {}
+    for attack in attacks:
+        if attack.verdict != "not run":
+            found.setdefault(attack.name, []).append(attack)
+    return list(found.values())
+
+
+def worst_verdict(attacks: Iterable[AttackResult]) -> Verdict:
+    """Returns the verdict that weighs most: a leak before a doubt before none."""
+    order: tuple[Verdict, ...] = ("fail", "inconclusive", "pass", "not run")
+    return min((attack.verdict for attack in attacks), key=order.index)
 
 
 def _spanning(report: EvaluationReport) -> list[tuple[str, object]]:
@@ -111,6 +134,8 @@ def _environment() -> Environment:
         "heat_cells": charts.heat_cells,
         "grade_of": charts.grade_of,
         "pair_grid": pair_grid,
+        "by_name": attacks_by_name,
+        "worst_verdict": worst_verdict,
     }
     environment.filters |= {
         "score": lambda value: "–" if value is None else f"{value:.3f}",
