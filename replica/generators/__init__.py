@@ -22,7 +22,11 @@ GENERATORS: Final[Mapping[str, type[TableGenerator]]] = {
 }
 """Families by the name that settings and schema maps use. A new one is a file and a line here."""
 
-DEFAULT_GENERATOR = "autoregressive"
+DEFAULT_GENERATOR, PRIVATE_GENERATOR = "autoregressive", "marginal"
+"""The usual families, without and with differential privacy."""
+
+PRIVATE_GENERATORS = ("marginal", "autoregressive")
+"""Families that can learn under differential privacy."""
 
 
 def generator_named(name: str) -> type[TableGenerator]:
