@@ -1,9 +1,7 @@
 """How tables get to rivals and back: CSV files and a description, in a folder; and from there into a database.
 
-FOLDER/tables.json          what the tables are
-FOLDER/original/NAME.csv    their rows
-FOLDER/made/NAME.csv        what the rival made
-FOLDER/report.json          how long it took, or why it refused
+In the folder, ``tables.json`` says what the tables are, ``original/NAME.csv`` holds their rows and ``made/NAME.csv``
+those that the rival made; ``report.json`` says how long it took, or why it refused.
 """
 
 from __future__ import annotations

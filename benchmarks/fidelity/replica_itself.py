@@ -11,9 +11,9 @@ from replica import Settings, learn, write
 
 
 def main() -> None:
-    """Takes the seed, the sights that are switched off, and the file for the report; addresses are in the environment."""
-    seed, report = int(sys.argv[1]), Path(sys.argv[2])
-    settings = Settings(seed=seed, replace=True)
+    """Takes the file for the report, the seed and the sights to hide; addresses stand in the environment."""
+    report, seed, hidden = Path(sys.argv[1]), int(sys.argv[2]), frozenset(sys.argv[3:])
+    settings = Settings(seed=seed, replace=True, hidden=hidden)
     start = time.perf_counter()
     learned = learn("env:FIDELITY_SOURCE", settings)
     middle = time.perf_counter()

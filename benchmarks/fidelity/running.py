@@ -37,17 +37,24 @@ class Run:
         database: the source's name.
         seed: the seed.
         minutes: after so many the tool is stopped.
+        hidden: what Replica's models do not see, for an ablation; empty for nothing.
     """
 
     tool: str
     database: str
     seed: int
     minutes: float = 60.0
+    hidden: str = ""
+
+    @property
+    def name(self) -> str:
+        """The tool, and what it does without."""
+        return f"{self.tool}_without_{self.hidden}" if self.hidden else self.tool
 
     @property
     def file(self) -> Path:
         """Where the result is written."""
-        return RESULTS / f"{self.database}.{self.tool}.{self.seed}.json"
+        return RESULTS / f"{self.database}.{self.name}.{self.seed}.json"
 
 
 class RefusedError(Exception):
@@ -59,11 +66,11 @@ def perform(run: Run, admin: DatabaseUrl) -> dict[str, Any]:
 
     A tool that refuses, fails or takes too long has that for a result.
     """
-    about = {"tool": run.tool, "database": run.database, "seed": run.seed, **_circumstances()}
+    about = {"tool": run.name, "database": run.database, "seed": run.seed, **_circumstances()}
     source = source_database(run.database, admin)
-    with empty_database(admin, f"fidelity_{run.database}_{run.tool}_{run.seed}") as target:
+    with empty_database(admin, f"fidelity_{run.database}_{run.name}_{run.seed}") as target:
         try:
-            cost = _by_replica(run, source, target) if run.tool == "replica" else _by_rival(run, source, target)
+            cost = (by_replica if run.tool == "replica" else _by_rival)(run, source, target)
             result = {**about, **cost, **score(source, target)}
         except (RefusedError, psycopg.Error) as reason:
             result = {**about, "refused": " ".join(str(reason).split())[:300]}
@@ -72,10 +79,16 @@ def perform(run: Run, admin: DatabaseUrl) -> dict[str, Any]:
     return result
 
 
-def _by_replica(run: Run, source: DatabaseUrl, target: DatabaseUrl) -> dict[str, Any]:
+def by_replica(run: Run, source: DatabaseUrl, target: DatabaseUrl) -> dict[str, Any]:
+    """Lets Replica learn a database and write another one, and returns what that cost.
+
+    Raises:
+        RefusedError: it did not come to an end.
+    """
     with TemporaryDirectory(prefix="fidelity-") as folder:
         report = Path(folder) / "report.json"
-        command = [sys.executable, "-m", "benchmarks.fidelity.replica_itself", str(run.seed), str(report)]
+        command = [sys.executable, "-m", "benchmarks.fidelity.replica_itself", str(report), str(run.seed)]
+        command += [run.hidden] if run.hidden else []
         addresses = {"FIDELITY_SOURCE": source.secret, "FIDELITY_TARGET": target.secret}
         watched = watch(command, addresses, run.minutes * 60)
         found = _report(report, watched)

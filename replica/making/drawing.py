@@ -161,7 +161,7 @@ def _draw_chunk(chunk: _Chunk, codes: Codes, values: Ints, span: tuple[int, int]
     # A stretch of a long family starts anew, since the row before it is drawn at the same time.
     fresh = first | (skeleton.position[chunk.rows] % _STRETCH == 0)
     places = value_places(chunk.fitted.layout) if previous.stop > previous.start else []
-    for rows in chunk.steps() if spec.place else [np.arange(len(codes))]:
+    for rows in chunk.steps():
         parts = [chunk.above[rows]]
         if spec.place:
             parts.append(chunk.place[rows])

@@ -6,6 +6,8 @@ the original rows there. Nulls and categories are codes; leaves hold at least fi
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from frames import Task, numbered, run
@@ -13,6 +15,9 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 _LEAF = 5
 _MOST_CLASSES = 60
+
+Tree = tuple[Any, dict[int, np.ndarray]]
+"""A tree, and the rows of each of its leaves."""
 
 
 def make(task: Task) -> dict[str, pd.DataFrame]:
@@ -33,7 +38,7 @@ def _codes(values: pd.Series, kind: str) -> np.ndarray:
     return numbers.fillna(numbers.min() - 1).to_numpy(dtype=float)
 
 
-def _tree(codes: pd.DataFrame, i: int, kinds: dict[str, str], seed: int) -> tuple[object, dict[int, np.ndarray]]:
+def _tree(codes: pd.DataFrame, i: int, kinds: dict[str, str], seed: int) -> Tree:
     name = codes.columns[i]
     few = kinds[name] == "category" and codes[name].nunique() <= _MOST_CLASSES
     grown = (DecisionTreeClassifier if few else DecisionTreeRegressor)(min_samples_leaf=_LEAF, random_state=seed)

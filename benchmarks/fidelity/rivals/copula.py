@@ -1,4 +1,7 @@
-"""A Gaussian copula of the package copulas, one table: categories as intervals of a uniform number (Patki et al. 2016)."""
+"""A Gaussian copula of the package copulas, one table.
+
+Categories are intervals of a uniform number (Patki, Wedge and Veeramachaneni 2016).
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,13 @@ class Intervals:
         self.shares, self.rng = shares, rng
 
     def encode(self, values: pd.Series) -> np.ndarray:
+        """Returns a number in the interval of each category."""
         ends = pd.Series(self.ends, self.names)
         filled = values.fillna("\0")
         return (filled.map(ends) - self.rng.random(len(values)) * filled.map(self.shares)).to_numpy()
 
     def decode(self, numbers: pd.Series) -> pd.Series:
+        """Returns the category in whose interval each number lies."""
         at = np.searchsorted(self.ends, numbers.clip(0, 1 - 1e-9))
         found = pd.Series(self.names[np.minimum(at, len(self.names) - 1)])
         return found.where(found != "\0", None)

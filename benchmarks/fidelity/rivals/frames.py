@@ -17,7 +17,7 @@ import pandas as pd
 NULL = r"\N"
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The rival cannot do what was asked for; says why."""
 
 
@@ -52,10 +52,10 @@ class Task:
         """Returns the only table, its rows without its key.
 
         Raises:
-            Refused: there are more.
+            RefusedError: there are more.
         """
         if len(self.tables) > 1:
-            raise Refused(f"makes one table, not {len(self.tables)}")
+            raise RefusedError(f"makes one table, not {len(self.tables)}")
         table = self.tables[0]
         return table, self.frames[table["name"]].drop(columns=table["key"])
 
@@ -71,7 +71,7 @@ def run(make: Callable[[Task], dict[str, pd.DataFrame]]) -> None:
         for table in tables:
             _write(folder, table, made[table["name"]])
         report: dict[str, Any] = {"seconds": task.seconds}
-    except Refused as reason:
+    except RefusedError as reason:
         report = {"refused": str(reason)}
     except Exception as error:
         traceback.print_exc()

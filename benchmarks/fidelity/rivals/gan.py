@@ -14,7 +14,7 @@ def make(task: Task) -> dict[str, pd.DataFrame]:
     kinds = {column["name"]: column["kind"] for column in table["columns"]}
     discrete = [name for name in frame if kinds[name] == "category"]
     frame = frame.assign(**{name: frame[name].fillna("") for name in discrete})
-    np.random.seed(task.seed)  # noqa: NPY002 - the package draws from numpy's global stream
+    np.random.seed(task.seed)  # The package draws from numpy's global stream.
     torch.manual_seed(task.seed)
     model = (TVAE if "tvae" in task.options else CTGAN)(**_epochs(task))
     task.timed("fit", lambda: model.fit(frame, discrete))

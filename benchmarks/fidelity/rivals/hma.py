@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from frames import Refused, Task, run
+from frames import RefusedError, Task, run
 from sdv.metadata import Metadata
 from sdv.multi_table import HMASynthesizer
 from sdv.single_table import GaussianCopulaSynthesizer
@@ -14,7 +14,7 @@ _KINDS = {"integer": "numerical", "number": "numerical", "moment": "datetime", "
 
 def make(task: Task) -> dict[str, pd.DataFrame]:
     metadata = _metadata(task)
-    np.random.seed(task.seed)  # noqa: NPY002 - the package draws from numpy's global stream
+    np.random.seed(task.seed)  # The package draws from numpy's global stream.
     if len(task.tables) == 1:
         name = task.tables[0]["name"]
         model = GaussianCopulaSynthesizer(metadata)
@@ -41,7 +41,7 @@ def _metadata(task: Task) -> Metadata:
     for table in task.tables:
         for reference in table["references"]:
             if len(reference["columns"]) > 1:
-                raise Refused("does not know references of several columns")
+                raise RefusedError("does not know references of several columns")
             metadata.add_relationship(
                 reference["parent"], table["name"], reference["parent_columns"][0], reference["columns"][0]
             )

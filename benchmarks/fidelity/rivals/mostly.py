@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-from frames import Refused, Task, run
+from frames import RefusedError, Task, run
 from mostlyai.sdk import MostlyAI
 
 
@@ -20,7 +20,7 @@ def make(task: Task) -> dict[str, pd.DataFrame]:
 def _config(task: Task, table: dict[str, Any]) -> dict[str, Any]:
     """One reference, the owner's, is the context; the others are drawn, as the engine distinguishes them."""
     if any(len(reference["columns"]) > 1 for reference in table["references"]):
-        raise Refused("does not know references of several columns")
+        raise RefusedError("does not know references of several columns")
     found: dict[str, Any] = {"name": table["name"], "data": task.frames[table["name"]]}
     if len(table["key"]) == 1:
         found["primary_key"] = table["key"][0]
