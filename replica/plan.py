@@ -10,6 +10,7 @@ from replica.errors import PlanError, SchemaMapError
 from replica.generators import GENERATORS, PRIVATE_GENERATORS
 from replica.planning.columns import as_owned, check_bases, check_order, plan_column, sex_column
 from replica.planning.decisions import Plan, TablePlan
+from replica.planning.exclusions import with_exclusions
 from replica.planning.partitions import with_partition_rules
 from replica.planning.references import (
     Surroundings,
@@ -49,7 +50,7 @@ def plan(schema: Schema, schema_map: SchemaMap, settings: Settings) -> Plan:
     """
     settings = with_full_names(settings, schema)
     check_tables(schema, schema_map, settings)
-    schema = with_partition_rules(with_references(schema, schema_map))
+    schema = with_partition_rules(with_exclusions(with_references(schema, schema_map)))
     notes: list[str] = []
     skipped = skipped_tables(schema, schema_map, settings, notes)
     check_rows(schema_map, settings.rows, skipped)
