@@ -9,7 +9,7 @@ step per span over all rows at once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -68,6 +68,19 @@ class Autoregressive:
         known, above = torch.from_numpy(given.astype(np.int64)), torch.from_numpy(context.astype(np.int64))
         return self._net.sample(above, known, stop, generator).numpy()
 
+    @property
+    def net(self) -> nn.Module:
+        """A net with the weights, for whoever goes on learning; forward gives the loss of each row."""
+        net = _Net(self.spans, self.context, self.width, torch.Generator())
+        net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in self.weights.items()})
+        # What was never seen may be there all the same.
+        net.get_buffer("never").zero_()
+        return net
+
+    def with_net(self, net: nn.Module) -> Self:
+        """Returns the model with the weights of a net that went on learning."""
+        return replace(self, weights={name: value.detach().numpy().copy() for name, value in net.state_dict().items()})
+
     @cached_property
     def _net(self) -> _Net:
         net = _Net(self.spans, self.context, self.width, torch.Generator())
@@ -118,6 +131,10 @@ class _Net(nn.Module):
         if never:
             self.get_buffer("never").copy_(torch.cat(never))
 
+    def forward(self, codes: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
+        """See :meth:`losses`."""
+        return self.losses(codes, above)
+
     def _masks(self) -> tuple[torch.Tensor, ...]:
         return torch.split(self.get_buffer("never"), [self.sizes[i] for i in self.drawn])
 
@@ -125,7 +142,7 @@ class _Net(nn.Module):
         """The sum of the embeddings of the context: (rows, width)."""
         if not above.shape[1]:
             return torch.zeros(len(above), self.inputs.shape[1])
-        return functional.embedding_bag(above + self.context_starts, self.above, mode="sum")
+        return functional.embedding(above + self.context_starts, self.above).sum(dim=-2)
 
     def _block(self, state: torch.Tensor, j: int | slice) -> torch.Tensor:
         """What a head sees of a state: (spans, rows, width) for a slice of spans."""
@@ -141,14 +158,18 @@ class _Net(nn.Module):
 
     def loss(self, codes: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
         """The mean over rows of the negative log likelihood of their drawn spans."""
+        return self.losses(codes, above).mean()
+
+    def losses(self, codes: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
+        """The negative log likelihood of the drawn spans of each row: shape (rows,)."""
         embedded = self.twins.with_agreement(functional.embedding(codes + self.starts, self.inputs), codes, above)
         summed = torch.cumsum(embedded, dim=1) - embedded
         state = summed[:, self.drawn] + self._state_above(above).unsqueeze(1) + self.start
         seen = self._block(state.transpose(0, 1), slice(None))  # (drawn spans, rows, width)
-        total = torch.zeros(())
+        total = torch.zeros(len(codes))
         for j, i in enumerate(self.drawn):
             logits = self._logits(j, seen[j], codes, above)
-            total = total + functional.cross_entropy(logits, codes[:, i])
+            total = total + functional.cross_entropy(logits, codes[:, i], reduction="none")
         return total
 
     @torch.no_grad()

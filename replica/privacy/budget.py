@@ -51,6 +51,11 @@ class Budget:
     delta: float
     precision: float
 
+    @property
+    def left_of_delta(self) -> float:
+        """The delta that is left for noise once values have been discovered."""
+        return self.delta * (1 - DELTA_FOR_VALUES)
+
     def share(self, what: str) -> float:
         """Returns the precision that a share is worth."""
         return self.precision * next(share.part for share in SHARES if share.what == what)

@@ -140,7 +140,11 @@ def protect(
     known = replace(prepared, schema_map=_with_values(prepared.schema_map, findings))
     if known.draft is not None:
         known = replace(known, draft=replace(known.draft, schema_map=known.schema_map))
-    return known, make_copy(pattern, findings), Guard(real, protection, findings.bounds, prepared.notes)
+    return (
+        known,
+        make_copy(pattern, findings),
+        Guard(real, protection, findings.subjects, findings.bounds, prepared.notes),
+    )
 
 
 def _with_values(schema_map: SchemaMap, findings: Findings) -> SchemaMap:
