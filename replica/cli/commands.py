@@ -28,11 +28,11 @@ from replica.cli.options import (
 )
 from replica.cli.reporting import GateName, JUnit, Output, Publishable, Wanted, refuse, release_of
 from replica.cli.show_evaluation import evaluation_summary, gate_lines
-from replica.cli.show_ledger import budget_preview, ledger_summary
+from replica.cli.show_ledger import budget_preview, ledger_summary, searched_table
 from replica.cli.watching import watching
 from replica.cli.worst_case import worst_case
-from replica.errors import ArtifactError, BudgetError, IntegrityError, SchemaMapError, SettingsError
-from replica.pipeline import Planned, describe
+from replica.errors import ArtifactError, BudgetError, IntegrityError, LeakError, SchemaMapError, SettingsError
+from replica.pipeline import Planned, describe, search_artifact
 from replica.planning.scope import with_full_names
 from replica.privacy.budget import budget_of
 from replica.report.as_json import evaluation_json, gate_json
@@ -220,6 +220,29 @@ def ledger(
     if spent > found.epsilon:
         raise BudgetError(
             f"{file} claims epsilon {found.epsilon:g}, but its entries add up to {spent:.4f}: do not use it"
+        )
+
+
+@app.command(name="audit-artifact")
+def audit_artifact(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `replica fit` saved.", show_default=False)],
+    source: Original,
+    as_json: AsJson = False,
+) -> None:
+    """Look in a saved fit under differential privacy for texts of private tables that only one row of SOURCE has.
+
+    Leaves with exit code 27 where one is found. Unlike the ledger this proves nothing: it finds mistakes.
+    """
+    fitted = replica.open_artifact(file)
+    searched = search_artifact(fitted, source)
+    if as_json:
+        show.print_json(searched)
+    else:
+        show.output().print(searched_table(searched))
+    leaking = [found.column for found in searched if found.found]
+    if leaking:
+        raise LeakError(
+            f"{file} holds texts of single rows of {', '.join(leaking)}: do not give it away, and report it"
         )
 
 

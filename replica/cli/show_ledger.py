@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from rich.console import Group
 from rich.table import Table as Grid
@@ -12,6 +13,7 @@ from rich.tree import Tree
 from replica.cli.show import grid_of
 from replica.privacy.budget import SHARES, Budget
 from replica.privacy.ledger import Ledger, epsilon_of
+from replica.protecting.auditing import Searched
 from replica.protecting.columns import measured_columns
 from replica.protecting.preparing import Prepared
 
@@ -85,3 +87,11 @@ def budget_preview(prepared: Prepared, budget: Budget) -> Group:
         Text(f"{len(names)} columns need a part of `columns`: {', '.join(names)}", style="dim"),
         _unit(prepared.unit.paths, prepared.unit.public, {}, prepared.notes),
     )
+
+
+def searched_table(searched: Iterable[Searched]) -> Grid:
+    """How many texts of single rows were looked for, and how many were found."""
+    grid = grid_of("column", ">texts that one row has", ">found")
+    for found in searched:
+        grid.add_row(found.column, f"{found.looked_for:,}", f"{found.found:,}")
+    return grid
