@@ -9,12 +9,16 @@ from replica.errors import UnknownNameError
 from replica.generators.autoregressive import Autoregressive
 from replica.generators.base import TableGenerator
 from replica.generators.diffusion import Diffusion
+from replica.generators.gan import Gan
 from replica.generators.marginal import Marginal
+from replica.generators.vae import Vae
 
 GENERATORS: Final[Mapping[str, type[TableGenerator]]] = {
     "autoregressive": Autoregressive,
     "diffusion": Diffusion,
+    "gan": Gan,
     "marginal": Marginal,
+    "vae": Vae,
 }
 """Families by the name that settings and schema maps use. A new one is a file and a line here."""
 
