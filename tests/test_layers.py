@@ -54,7 +54,7 @@ LAYERS: dict[str, str] = {
         "control errors processes progress seeds schema databases kinds relations rules inference planning learning"
         " settings"
     ),
-    "report": "errors schema evaluation",
+    "report": "errors schema privacy evaluation",
     "pipeline": (
         "control errors progress schema databases evaluation fit fitted imagining inference load plan planning"
         " protecting sample settings"
