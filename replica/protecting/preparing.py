@@ -109,8 +109,8 @@ def _without_dependencies(schema_map: SchemaMap, unit: Unit) -> SchemaMap:
 
 
 def settings_under_protection(settings: Settings) -> Settings:
-    """Values of a copy are nobody's, so all of them may be kept."""
-    return replace(settings, min_holders=1)
+    """Values of a copy are nobody's, so all may be kept that are there twice; of single ones only the form is."""
+    return replace(settings, min_holders=2)
 
 
 def protect(
