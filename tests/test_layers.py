@@ -27,7 +27,7 @@ LAYERS: dict[str, str] = {
     "kinds": "errors schema databases.base",
     "generators": "errors seeds kinds",
     "privacy": "",
-    "settings": "errors generators",
+    "settings": "errors generators relations",
     "relations": "errors schema kinds",
     "constraints": "errors schema databases.base kinds relations",
     "rules": "schema kinds relations constraints",
