@@ -1,6 +1,6 @@
 """Runs the benchmarks: all of them, or those that are named.
 
-    python -m benchmarks [reading] [loading] [sampling] [memory] [company]
+    python -m benchmarks [reading] [loading] [sampling] [memory] [company] [evaluation]
 
 REPLICA_BENCHMARK_URL names a PostgreSQL server; without it an embedded one is started. Machines are noisy: what can be
 compared is measured in turns within one run, and printed as median and range.
@@ -20,6 +20,7 @@ from typing import Final
 import psycopg
 
 from benchmarks.company import company
+from benchmarks.evaluation import evaluation
 from benchmarks.loading import loading
 from benchmarks.memory import memory
 from benchmarks.reading import reading
@@ -34,6 +35,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Workplace], Iterator[tuple[str, list[fl
     "sampling": sampling,
     "memory": memory,
     "company": company,
+    "evaluation": evaluation,
 }
 """Benchmarks by name; each yields what it measured, the figures of its turns, and their unit."""
 
@@ -56,7 +58,7 @@ def main() -> None:
             with _database(admin, url):
                 for what, figures, unit in BENCHMARKS[name](Workplace(url)):
                     spread = f"  ({min(figures):,.3g} to {max(figures):,.3g})" if len(figures) > 1 else ""
-                    print(f"{name:<9} {what:<58} {_shown(statistics.median(figures))} {unit}{spread}", flush=True)
+                    print(f"{name:<10} {what:<58} {_shown(statistics.median(figures))} {unit}{spread}", flush=True)
 
 
 def _shown(figure: float) -> str:

@@ -10,7 +10,7 @@ exact copies, of one in five for the other attacks.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections import defaultdict
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ from replica.evaluation.attacks.scene import Scene, open_scene
 from replica.seeds import stream
 
 CONTROL, LEAK = 0.2, 0.2
+COPIES = (ROWS.name, PERSONS.name)
+
+Results = defaultdict[tuple[str, str | None], list[AttackResult]]
 
 
 def scene_of(persons: int, leak: float, seed: int, control: float = CONTROL) -> Scene:
@@ -46,13 +49,7 @@ def _replica(crowd: Crowd, held: npt.NDArray[np.bool_], leak: float, rng: np.ran
 
 def share_of_leak(attack: Attack) -> float:
     """Returns the share of members that an attack must find given away."""
-    return SHARE if attack.asks in (ROWS, PERSONS) else LEAK
-
-
-def rounds(attack: Attack, persons: int, leak: float, seeds: int) -> Iterator[tuple[AttackResult, ...]]:
-    """Yields what an attack finds, round after round."""
-    for seed in range(seeds):
-        yield attack.run(scene_of(persons, leak, seed))
+    return SHARE if attack.asks.name in COPIES else LEAK
 
 
 def main() -> None:
@@ -62,16 +59,23 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--persons", type=int, default=2000)
     given = parser.parse_args()
-    print(f"{'attack':<28}   leak  caught  power  figure    quiet  passed  figure")
-    for name in given.names or ATTACKS:
-        leak = share_of_leak(ATTACKS[name])
-        with_leak, without = (list(rounds(ATTACKS[name], given.persons, part, given.seeds)) for part in (leak, 0.0))
-        for caught, quiet in zip(zip(*with_leak, strict=True), zip(*without, strict=True), strict=True):
-            label = " ".join((caught[0].name, caught[0].table or ""))
-            print(f"{label:<28} {leak:>6.0%} {_figures(caught, quiet)}", flush=True)
+    attacks = [ATTACKS[name] for name in given.names or ATTACKS]
+    caught: Results = defaultdict(list)
+    quiet: Results = defaultdict(list)
+    for seed in range(given.seeds):
+        for leak, found in ((SHARE, caught), (LEAK, caught), (0.0, quiet)):
+            wanted = [attack for attack in attacks if leak in (0.0, share_of_leak(attack))]
+            if wanted:
+                scene = scene_of(given.persons, leak, seed)
+                for result in (result for attack in wanted for result in attack.run(scene)):
+                    found[result.name, result.table].append(result)
+    print(f"{'attack':<40}   leak  caught  power  figure    quiet  passed  figure")
+    for (name, table), results in caught.items():
+        label, leak = f"{name} {table or ''}", SHARE if name in COPIES else LEAK
+        print(f"{label:<40} {leak:>6.0%} {_figures(results, quiet[name, table])}", flush=True)
 
 
-def _figures(caught: tuple[AttackResult, ...], quiet: tuple[AttackResult, ...]) -> str:
+def _figures(caught: list[AttackResult], quiet: list[AttackResult]) -> str:
     failed, passed = (np.mean([one.verdict == "fail" for one in found]) for found in (caught, quiet))
     power, figures, others = (
         float(np.mean([np.nan if value is None else value for value in values]))

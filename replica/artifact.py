@@ -38,6 +38,7 @@ from replica.kinds.nested import JsonNode
 from replica.kinds.personal import PersonalKind
 from replica.kinds.quantile import QuantileCode
 from replica.planning import decisions
+from replica.privacy import ledger
 from replica.relations.context import Ancestor, ContextSpec
 from replica.relations.elders import Elder
 from replica.relations.families import FamilyCode
@@ -72,7 +73,11 @@ _UNREADABLE = (
 def _classes() -> dict[str, type]:
     """Every class that a file may hold. What is not listed here is never made."""
     listed = [
-        *(found for module in (fitted, decisions, model, graph, schema_map, rules) for found in vars(module).values()),
+        *(
+            found
+            for module in (fitted, ledger, decisions, model, graph, schema_map, rules)
+            for found in vars(module).values()
+        ),
         *KINDS.values(),
         *GENERATORS.values(),
         *(PersonalKind, QuantileCode, Span, Pattern, JsonNode),

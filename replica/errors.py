@@ -15,6 +15,8 @@
     ├── SchemaMapError           the schema map is not valid
     │   └── DriftError           the source has changed since the map was written
     ├── PlanError                what was asked for does not fit the schema
+    │   ├── UnprotectedError     under differential privacy, whose rows are whose is not plain
+    │   └── BudgetError          epsilon or delta leave nothing to be learned
     ├── FitError                 a table could not be learned
     ├── ArtifactError            the file is damaged, foreign or of another version
     ├── SampleError              rows could not be made
@@ -26,7 +28,8 @@
     │   └── IntegrityError       the server found a broken constraint
     ├── EvaluateError            two databases cannot be compared
     │   └── GateError            a figure crosses a limit of the gate
-    └── ReportError              a report cannot be written
+    ├── ReportError              a report cannot be written
+    └── RecordError              the private record of a control is missing, or is of something else
 
 A message is one line: what is wrong, where, what to do. It never holds a value of the source or a
 password. ``exit_code`` is what the command line returns; the codes are listed in ``docs/cli.md``.
@@ -147,6 +150,18 @@ class PlanError(ReplicaError):
     exit_code = 24
 
 
+class UnprotectedError(PlanError):
+    """Under differential privacy, a table neither belongs to a subject nor is public."""
+
+    exit_code = 25
+
+
+class BudgetError(PlanError):
+    """The privacy budget does not fit what is to be learned."""
+
+    exit_code = 26
+
+
 class FitError(ReplicaError):
     """A table could not be learned."""
 
@@ -196,9 +211,17 @@ class TargetBusyError(LoadError):
 
 
 class IntegrityError(LoadError):
-    """The server found rows that break a constraint."""
+    """The server found rows that break a constraint.
+
+    Attributes:
+        constraint: its name; None where the server did not say.
+    """
 
     exit_code = 44
+
+    def __init__(self, message: str, *, constraint: str | None = None) -> None:
+        super().__init__(message)
+        self.constraint = constraint
 
 
 class EvaluateError(ReplicaError):
@@ -217,6 +240,12 @@ class ReportError(ReplicaError):
     """A report cannot be written."""
 
     exit_code = 52
+
+
+class RecordError(ReplicaError):
+    """The private record of a control is missing, cannot be written, or belongs to something else."""
+
+    exit_code = 53
 
 
 INTERRUPTED_EXIT_CODE = 130

@@ -22,6 +22,7 @@ from replica.learning.source_rows import SourceTable, read_source
 from replica.planning.decisions import Plan, TablePlan
 from replica.processes import main_module_hidden, pool_of
 from replica.progress import Progress, Report, ignore
+from replica.protecting.fitting import Guard
 from replica.relations.context import ContextSpec
 from replica.relations.keys import KeyMaker
 from replica.relations.layout import Layout
@@ -50,7 +51,9 @@ class _Job:
         return len(self.rows) * (len(self.rows.spans) + len(self.context.spans) // 4)
 
 
-def fit(snapshot: Snapshot, plan: Plan, ddl: Ddl, settings: Settings, report: Report = ignore) -> FittedReplica:
+def fit(
+    snapshot: Snapshot, plan: Plan, ddl: Ddl, settings: Settings, report: Report = ignore, guard: Guard | None = None
+) -> FittedReplica:
     """Learns all planned tables.
 
     Args:
@@ -59,6 +62,7 @@ def fit(snapshot: Snapshot, plan: Plan, ddl: Ddl, settings: Settings, report: Re
         ddl: the schema as SQL, read in the same snapshot.
         settings: the settings of the run.
         report: told how far the run is.
+        guard: under differential privacy, what fits the models of private tables; the snapshot is then a copy.
 
     Raises:
         PrivilegeError: a table may not be read.
@@ -66,7 +70,7 @@ def fit(snapshot: Snapshot, plan: Plan, ddl: Ddl, settings: Settings, report: Re
     """
     sources = read_source(snapshot, plan, settings, report)
     report(Progress("encode"))
-    encoded = encode_tables(plan, sources, settings.seed)
+    encoded = encode_tables(plan, sources, settings.seed, families=guard is None)
     observed = {name: observe(table, encoded) for name, table in encoded.items()}
     layouts = {name: layout for name, (layout, _) in observed.items()}
     specs = {table.id: context_spec(plan, table, layouts) for table in plan.tables}
@@ -82,8 +86,11 @@ def fit(snapshot: Snapshot, plan: Plan, ddl: Ddl, settings: Settings, report: Re
         )
         for table in plan.tables
         if _has_something_to_learn(encoded[table.id], layouts[table.id], table)
+        and not (guard is not None and table.private)
     ]
     models = _run(jobs, settings, report)
+    if guard is not None:
+        models |= guard.fit(plan, encoded, settings, report)
     tables = {
         table.id: _fitted(
             plan,
@@ -97,7 +104,7 @@ def fit(snapshot: Snapshot, plan: Plan, ddl: Ddl, settings: Settings, report: Re
         for table in plan.tables
     }
     repeats = {table.id: found for table in plan.tables if (found := snapshot.repeats(table.table)) is not None}
-    return FittedReplica(plan, ddl, tables, repeats)
+    return FittedReplica(plan, ddl, tables, repeats, guard.ledger() if guard is not None else None)
 
 
 def _has_something_to_learn(encoded: EncodedTable, layout: Layout, table: TablePlan) -> bool:

@@ -14,6 +14,7 @@ from replica.generators.base import TableGenerator
 from replica.kinds.base import Codes, Kind, Span
 from replica.kinds.categorical import two_spans
 from replica.planning.decisions import Plan, TablePlan
+from replica.privacy.ledger import Ledger
 from replica.relations.context import ContextSpec
 from replica.relations.families import FamilyCode
 from replica.relations.fanout import FanOut
@@ -171,12 +172,28 @@ class FittedReplica:
         ddl: the schema as SQL.
         tables: the fitted tables, by id.
         repeats: how often rows occur more than once, by table without keys.
+        privacy: the claim of differential privacy and what it rests on; None without one.
+        control: random name of the record of who was kept out of learning; None where nobody was.
     """
 
     plan: Plan
     ddl: Ddl
     tables: Mapping[str, FittedTable]
     repeats: Mapping[str, Repeats] = field(default_factory=dict)
+    privacy: Ledger | None = None
+    control: str | None = None
+
+    def apart_from(self, control: str, rows: Mapping[str, int]) -> FittedReplica:
+        """Returns the same, learned without some people.
+
+        Args:
+            control: the name of the record of who they are.
+            rows: how many rows the tables that lack some have with them, by id: the replica is to be as large.
+        """
+        # Of a lookup all rows are copied that there are.
+        larger = {table.id: rows[table.id] for table in self.plan.tables if table.id in rows and table.role != "lookup"}
+        tables = {name: replace(table, rows=larger.get(name, table.rows)) for name, table in self.tables.items()}
+        return replace(self, tables=tables, control=control)
 
     def without_rules(self) -> FittedReplica:
         """Returns the same without the rules that its rows would keep."""

@@ -10,7 +10,10 @@ from itertools import takewhile
 
 import pyarrow as pa
 
+from replica.constraints.breaches import explained
 from replica.databases.base import Database, Evaluate, Staging
+from replica.databases.url import DatabaseUrl
+from replica.errors import IntegrityError
 from replica.fitted import FittedReplica
 from replica.planning.decisions import TablePlan
 from replica.progress import Progress, Report, ignore
@@ -92,6 +95,8 @@ def load(
     target: Database,
     settings: Settings,
     report: Report = ignore,
+    *,
+    accept: Callable[[DatabaseUrl], None] | None = None,
 ) -> LoadReport:
     """Builds the target out of a schema and rows, and puts it in place.
 
@@ -104,6 +109,7 @@ def load(
         target: where to build.
         settings: workers, and whether a target that is not empty may be replaced.
         report: told how far the run is.
+        accept: looks at the finished database before it is published, and raises an error that stops that.
 
     Raises:
         TargetNotEmptyError: the target holds tables and may not be replaced.
@@ -116,14 +122,15 @@ def load(
         with clock.step("rows"):
             watch = _Watch(report, sum(planned_rows(replica, settings).values()))
             notes: list[str] = []
-            tables = list(_load_tables(staging, make(staging.evaluate), watch, notes))
+            with _explaining(staging, replica):
+                tables = list(_load_tables(staging, make(staging.evaluate), watch, notes))
         for name, repeats in replica.repeats.items():
             with clock.step(f"repeated rows of {name}"):
                 staging.repeat_rows(replica.plan.schema.by_id[name], repeats)
         with clock.step("derived columns"):
             for table in replica.plan.tables:
                 _derive(staging, table)
-        with clock.step("keys and indexes"):
+        with clock.step("keys and indexes"), _explaining(staging, replica, tables):
             _finish_schema(staging, replica)
         with clock.step("sequences"):
             staging.position_sequences(replica.plan.schema)
@@ -135,10 +142,23 @@ def load(
             staging.refresh(replica.plan.schema.materialized_views)
         with clock.step("statistics"):
             staging.analyze()
+        if accept is not None:
+            with clock.step("gate"):
+                accept(staging.preview())
         with clock.step("publish"):
             staging.publish()
         way = staging.way
     return LoadReport(tuple(tables), tuple(clock.steps), way, tuple(notes))
+
+
+@contextmanager
+def _explaining(staging: Staging, replica: FittedReplica, loaded: Iterable[TableLoad] = ()) -> Iterator[None]:
+    """Lets an error about a constraint say what it is, how many rows break it, and what may help."""
+    try:
+        yield
+    except IntegrityError as error:
+        rows = {table.table: table.rows for table in loaded}
+        raise explained(error, replica.plan.schema, rows, staging.count_broken) from None
 
 
 class _Watch:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from replica.control.keeping_out import KeptOut, keep_out, recorded
+from replica.control.record import NO_RECORD, path_of, record_named, remember
 from replica.databases import open_database
 from replica.databases.base import Database, Finding, Snapshot
 from replica.databases.url import DatabaseUrl
@@ -28,6 +30,8 @@ from replica.planning.decisions import Plan
 from replica.planning.scope import check_drift, with_full_names
 from replica.planning.undeclared import with_references
 from replica.progress import Report, ignore
+from replica.protecting.fitting import Guard
+from replica.protecting.preparing import Prepared, prepare, protect, settings_under_protection
 from replica.sample import sample
 from replica.schema.model import Schema
 from replica.schema.schema_map import SchemaMap, read_map
@@ -43,10 +47,12 @@ class Planned:
     Attributes:
         plan: everything decided.
         draft: the drafted map and its evidence; None where a person's map was used.
+        protection: under differential privacy, whose rows are whose and what is measured; None without it.
     """
 
     plan: Plan
     draft: Draft | None = field(default=None)
+    protection: Prepared | None = field(default=None)
 
 
 def introspect(url: Url) -> Schema:
@@ -80,7 +86,7 @@ def make_plan(url: Url, settings: Settings | None = None) -> Planned:
         DriftError: the source does not match the schema map.
         PlanError: what was asked for does not fit the schema.
     """
-    with _source(url, settings or Settings()) as source:
+    with _source(url, settings or Settings(), preview=True) as source:
         return _plan(source, settings or Settings(), ignore)
 
 
@@ -92,7 +98,7 @@ def learn(
     report: Report = ignore,
     planned: Callable[[Planned], None] | None = None,
 ) -> FittedReplica:
-    """Learns a source.
+    """Learns a source; with a control in ``settings``, without some of its people, who are written to a private record.
 
     Args:
         url: the source.
@@ -104,28 +110,55 @@ def learn(
     Raises:
         PrivilegeError: a table may not be read.
         FitError: a table could not be learned.
+        RecordError: the record cannot be written.
     """
     settings = settings or Settings()
-    with _source(url, settings) as source:
+    with _source(url, settings, report) as source, recorded(source.kept_out, settings):
         decided = _plan(source, settings, report)
         if planned is not None:
             planned(decided)
         ddl = source.snapshot.dump(target_version)
-        return fit(source.snapshot, decided.plan, ddl, settings, report)
+        learned = fit(source.snapshot, decided.plan, ddl, settings, report, source.guard)
+    if source.kept_out is None:
+        return learned
+    # Exact numbers of rows are for those that may know them.
+    rows = source.kept_out.rows if source.guard is None else {}
+    return learned.apart_from(source.kept_out.record.id, rows)
 
 
-def write(replica: FittedReplica, url: Url, settings: Settings | None = None, report: Report = ignore) -> LoadReport:
+def write(
+    replica: FittedReplica,
+    url: Url,
+    settings: Settings | None = None,
+    report: Report = ignore,
+    *,
+    accept: Callable[[DatabaseUrl], None] | None = None,
+) -> LoadReport:
     """Makes rows out of what was learned and loads them into a target.
+
+    Args:
+        replica: what was learned.
+        url: the target.
+        settings: the settings of the run.
+        report: told how far the run is.
+        accept: looks at the finished database before it is published, and raises an error that stops that.
 
     Raises:
         TargetNotEmptyError: the target holds tables and may not be replaced.
         LoadError: the server refused something; the target is as it was.
+        RecordError: the record in ``settings`` is of another fit.
     """
     settings = settings or Settings()
     settings = with_full_names(settings, replica.plan.schema)
+    record = record_named(replica.control, settings.record) if replica.control else None
     target = open_database(url)
     _refuse_errors(target.check_target(replica.plan.schema, replace=settings.replace))
-    return load(replica, partial(sample, replica, settings), target, settings, report)
+    loaded = load(replica, partial(sample, replica, settings), target, settings, report, accept=accept)
+    if record is not None:
+        remember(record, target, replica.plan.schema, settings.record)
+    elif replica.control:
+        loaded = replace(loaded, notes=(*loaded.notes, NO_RECORD))
+    return loaded
 
 
 def replicate(
@@ -134,11 +167,22 @@ def replicate(
     settings: Settings | None = None,
     report: Report = ignore,
     planned: Callable[[Planned], None] | None = None,
+    *,
+    accept: Callable[[EvaluationReport], None] | None = None,
 ) -> LoadReport:
     """Learns a source and writes a database like it; see :func:`learn` and :func:`write`.
 
+    Args:
+        source: the source.
+        target: the target.
+        settings: the settings of the run.
+        report: told how far the run is.
+        planned: told what was decided, before anything is learned.
+        accept: told how alike both are before the target is published, and raises an error that stops that.
+
     Raises:
         SameDatabaseError: source and target are one database.
+        PrivilegeError: nobody can look at the target before it is published, and ``accept`` is to.
         ReplicaError: any of the errors of the stages; the target is then as it was.
     """
     settings = settings or Settings()
@@ -147,10 +191,17 @@ def replicate(
     schema = open_database(source).introspect()
     into = open_database(target)
     refuse_same(open_database(source), into)
-    _refuse_errors(into.check_target(schema, replace=settings.replace))
+    _refuse_errors(into.check_target(schema, replace=settings.replace, preview=accept is not None))
     version = into.server_version()
     replica = learn(source, settings, target_version=version, report=report, planned=planned)
-    return write(replica, target, settings, report)
+
+    def look(staged: DatabaseUrl) -> None:
+        # The record does not know this replica yet; it is named, so that it is taken at our word.
+        record = path_of(replica.control, settings.record) if replica.control else None
+        if accept is not None:
+            accept(evaluate(source, staged, report, replace(settings, record=record)))
+
+    return write(replica, target, settings, report, accept=look if accept else None)
 
 
 def check(source: Url, target: Url, settings: Settings | None = None) -> list[Finding]:
@@ -181,8 +232,9 @@ def evaluate(source: Url, target: Url, report: Report = ignore, settings: Settin
     Raises:
         SettingsError: the file with the user's queries holds something else.
         EvaluateError: the target does not have the source's tables and columns, or a query of the user's is wrong.
+        RecordError: the record in ``settings`` is missing, or is of other databases.
     """
-    settings = settings or Settings()
+    settings = replace(settings or Settings(), control=None, subject=None)
     read_queries(settings.queries)  # What holds no queries is refused before any database is looked at.
     with _source(source, settings) as found:
         # Rules count whether or not a replica was made to keep them.
@@ -244,19 +296,42 @@ class _Source:
     schema: Schema
     snapshot: Snapshot
     notes: tuple[str, ...] = ()
+    kept_out: KeptOut | None = None
+    prepared: Prepared | None = None
+    guard: Guard | None = None
 
 
 @contextmanager
-def _source(url: Url, settings: Settings) -> Iterator[_Source]:
-    """Opens a source; where its rows may not be looked at, imagined ones stand in for them."""
+def _source(url: Url, settings: Settings, report: Report = ignore, *, preview: bool = False) -> Iterator[_Source]:
+    """Opens a source, without whom a control keeps out; rows that may not be looked at have others stand in for them.
+
+    Those are imagined or, under differential privacy, a copy.
+    """
     database = open_database(url)
     schema = database.introspect()
     _refuse_errors(database.check_source(schema))
     with database.snapshot() as snapshot:
-        if not settings.schema_only:
-            yield _Source(schema, snapshot)
+        if settings.schema_only:
+            yield _imagined(snapshot, schema, settings)
             return
-        yield _imagined(snapshot, schema, settings)
+        kept = keep_out(snapshot, schema, settings) if settings.control is not None else None
+        found = _Source(schema, snapshot) if kept is None else _Source(schema, kept.view, kept.notes, kept)
+        yield found if settings.epsilon is None else _protected(found, settings, report, preview=preview)
+
+
+def _protected(source: _Source, settings: Settings, report: Report, *, preview: bool) -> _Source:
+    """Prepares a source under differential privacy and, unless it is for a preview, measures and copies it."""
+    schema_map = None
+    if settings.map_path is not None:
+        schema_map = read_map(settings.map_path)
+        check_drift(source.schema, schema_map, str(settings.map_path))
+    prepared = prepare(source.snapshot, source.schema, settings, schema_map, preview=preview)
+    notes = (*source.notes, *prepared.notes)
+    if preview:
+        return replace(source, schema=prepared.schema, notes=notes, prepared=prepared)
+    prepared, copy, guard = protect(source.snapshot, prepared, settings, report)
+    schema = with_sizes(prepared.schema, copy.rows)
+    return replace(source, schema=schema, snapshot=copy, notes=notes, prepared=prepared, guard=guard)
 
 
 def _imagined(snapshot: Snapshot, schema: Schema, settings: Settings) -> _Source:
@@ -277,6 +352,9 @@ def _plan(source: _Source, settings: Settings, report: Report) -> Planned:
     if settings.schema_only:
         # Imagined values are nobody's, so all of them may be kept, and there is little to learn of them.
         settings = replace(settings, min_holders=1, generator="marginal")
+    if source.prepared is not None:
+        found = plan(source.schema, source.prepared.schema_map, settings_under_protection(settings))
+        return Planned(_noted(found, source), source.prepared.draft, source.prepared)
     if settings.map_path is not None:
         schema_map: SchemaMap = read_map(settings.map_path)
         check_drift(source.schema, schema_map, str(settings.map_path))

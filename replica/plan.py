@@ -86,6 +86,7 @@ def _plan_table(table: Table, around: Surroundings) -> TablePlan:
     check_bases(table, columns)
     if table_map.locale is not None:
         require_columns(table, [table_map.locale], f"schema map: {table.id}: locale")
+    require_columns(table, table_map.predict, f"schema map: {table.id}: predict")
     order = table_map.order if owner is not None else None
     return TablePlan(
         table=table,

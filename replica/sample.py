@@ -22,10 +22,10 @@ from replica.kinds.base import Codes
 from replica.kinds.datetime import order_numbers
 from replica.making.assigning import Assigner
 from replica.making.drawing import CHUNK_ROWS, Drawing, Skeleton, draw
-from replica.making.keeping import Ruler, aggregated, bounded_by
+from replica.making.keeping import Ruler, aggregated, looked_up
 from replica.making.keys import settle_keys
 from replica.making.made import MadeDatabase, MadeTable
-from replica.making.order_bounds import keep_in_order
+from replica.making.order_bounds import all_different, keep_in_order
 from replica.making.room import room_under
 from replica.making.settling import TURNS, Settler
 from replica.planning.decisions import ReferencePlan, TablePlan
@@ -160,14 +160,14 @@ class _Making:
         self.database = MadeDatabase(replica, settings.seed)
         self.assigner = Assigner(self.database, evaluate)
         self.ruler = Ruler(self.database, settings.seed)
-        self.settler = Settler(self.database, replica.plan, self.ruler, evaluate, settings.seed)
+        self.counts = planned_rows(replica, settings)
+        self.settler = Settler(self.database, replica.plan, self.ruler, evaluate, settings.seed, self.counts)
         self.database.ready = self.ready
         self.plans = replica.plan.by_id
         self.drawn: set[str] = set()
         self.pointable: set[str] = set()
         self.settled: set[str] = set()
         self.own_settled: set[str] = set()
-        self.counts = planned_rows(replica, settings)
         self.seen_by = _seen_by(replica)
         self.done: set[str] = set()
 
@@ -304,6 +304,8 @@ class _Making:
                 self.settler.judge(table),
                 self.rng("order", table.id),
             )
+            if any(found.unique.columns == (table.order,) for found in table.uniques):
+                made.values[:] = all_different(made.values)
 
     def _observe(self, made: MadeTable, name: str) -> None:
         """Puts in what is known of the rows that a reference was assigned to."""
@@ -334,7 +336,7 @@ class _Making:
             keys = [*([plan.owner] if plan.owner else []), *(found.key for found in plan.references)]
             if not is_drawn or not all(self._can_follow(key) for key in keys):
                 return False
-            more = {*aggregated(plan), *bounded_by(plan)} - looked_at
+            more = {*aggregated(plan), *looked_up(plan)} - looked_at
             looked_at |= more
             left += more
         return True
@@ -366,7 +368,7 @@ class _Making:
         if made.plan.id in self.own_settled:
             return
         self.own_settled.add(made.plan.id)
-        for name in bounded_by(made.plan):
+        for name in looked_up(made.plan):
             self._settle_own(self.database.tables[name])
         self.ready(made)
         for reference in made.plan.references:
@@ -482,7 +484,7 @@ def _seen_by(replica: FittedReplica) -> dict[str, set[str]]:
             seers[at.owner.parent].add(table.id)
             at = plan.by_id[at.owner.parent]
         elders = (elder.table for elder in replica.tables[table.id].context.elders)
-        for name in (*aggregated(table), *bounded_by(table), *elders):
+        for name in (*aggregated(table), *looked_up(table), *elders):
             seers[name].add(table.id)
     return seers
 

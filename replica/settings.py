@@ -13,6 +13,11 @@ from replica.generators import DEFAULT_GENERATOR, GENERATORS
 ROWS_PER_TABLE = 100
 """Rows per table where nothing is learned and no number is given."""
 
+MOST_EPSILON, MOST_DELTA = 20, 1e-3
+"""Beyond these a claim of differential privacy says nothing any more."""
+MOST_CONTROL = 0.5
+"""The largest share of the persons that may be kept out of learning."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -35,7 +40,14 @@ class Settings:
         map_path: the schema map; None to draft one in memory.
         replace: replace a target that is not empty.
         rules: keep the rules that the schema map holds, and look for rules where there is no map.
+        epsilon: learn under differential privacy with this epsilon; None without it.
+        delta: the delta of that claim.
+        public: names of the tables that are about nobody, or patterns of names such as ``ref.*``.
         queries: a file with queries of the user's own, whose answers an evaluation compares; None for none.
+        control: share of the persons who are kept out of learning, for attacks to compare with; None for nobody.
+        subject: the table whose rows are the persons of ``control`` and ``epsilon``; None to take the one that the map
+            or the draft calls so.
+        record: the file with the key that tells who was kept out; None for one in the user's folder for state.
     """
 
     seed: int = 0
@@ -54,7 +66,13 @@ class Settings:
     map_path: Path | None = None
     replace: bool = False
     rules: bool = True
+    epsilon: float | None = None
+    delta: float = 1e-6
+    public: tuple[str, ...] = ()
     queries: Path | None = None
+    control: float | None = None
+    subject: str | None = None
+    record: Path | None = None
 
     def __post_init__(self) -> None:
         """Checks single values; whether they fit a schema is for the plan to say.
@@ -78,9 +96,35 @@ class Settings:
                 raise SettingsError(f"{name} must be at least {least}, however: {given}")
         if self.rows_per_table != ROWS_PER_TABLE and not self.schema_only:
             raise SettingsError("rows per table is for --schema-only: give --scale or --rows instead")
+        self._check_privacy()
+        self._check_control()
         for table, count in self.rows.items():
             if count < 0:
                 raise SettingsError(f"--rows {table}={count}: a number of rows cannot be negative")
+
+    def _check_privacy(self) -> None:
+        if self.epsilon is None:
+            if self.public:
+                raise SettingsError("--public belongs to differential privacy: give --epsilon too")
+            return
+        if not 0 < self.epsilon <= MOST_EPSILON:
+            raise SettingsError(
+                f"epsilon {self.epsilon:g} is out of range: give a number above 0, up to {MOST_EPSILON}"
+            )
+        if not 1e-12 <= self.delta <= MOST_DELTA:
+            raise SettingsError(f"delta {self.delta:g} is out of range: give a number from 1e-12 to {MOST_DELTA:g}")
+        if self.schema_only:
+            raise SettingsError("--schema-only reads no row, so there is nothing for --epsilon to protect: give one")
+
+    def _check_control(self) -> None:
+        if self.control is None:
+            if self.subject is not None and self.epsilon is None:
+                raise SettingsError("--subject says whom --control keeps out or --epsilon protects: give one of them")
+            return
+        if not 0 < self.control <= MOST_CONTROL:
+            raise SettingsError(f"control {self.control:g} is out of range: give a share above 0, up to {MOST_CONTROL}")
+        if self.schema_only:
+            raise SettingsError("--schema-only reads no row, so there is nobody for --control to keep out: give one")
 
     @property
     def processes(self) -> int:

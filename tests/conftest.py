@@ -20,7 +20,7 @@ import pytest
 from psycopg import sql
 
 import replica
-from replica import FittedReplica, Progress, Settings
+from replica import EvaluationReport, FittedReplica, Progress, Settings
 from replica.databases.embedded import EmbeddedServer
 from replica.databases.url import DatabaseUrl, database_name, parse_url, with_database
 from replica.samples.company import build_company
@@ -181,3 +181,9 @@ def company_replica(server: Server, company: DatabaseUrl) -> Iterator[CompanyRep
     replica.write(fitted, url, settings, progress.append)
     yield CompanyReplica(url, fitted, settings, progress)
     server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def company_report(company: DatabaseUrl, company_replica: CompanyReplica) -> EvaluationReport:
+    """How alike the sample company and its replica are."""
+    return replica.evaluate(company, company_replica.url)

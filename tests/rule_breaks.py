@@ -11,11 +11,13 @@ from replica.schema.rules import (
     Arithmetic,
     ChildCount,
     ChildSum,
+    Copied,
     Dependency,
     Inequality,
     NullWhen,
     Periods,
     Rule,
+    Running,
 )
 
 _NUMBER = "::float8"
@@ -49,13 +51,16 @@ def _query(schema: Schema, table: str, rule: Rule) -> str:
         case Arithmetic():
             wanted = f"({rule.equals})"
             return f"SELECT count(*) FROM {table} WHERE {_differs(q(rule.column), wanted, rule.digits)}"
+        case Running():
+            return _of_totals(table, rule)
         case ChildSum() | ChildCount():
             return _of_children(schema, table, rule)
-        case AfterParent():
+        case AfterParent() | Copied():
             key = next(key for key in schema.by_id[table].foreign_keys if key.columns == rule.via)
             return (
                 f"SELECT count(*) FROM {table} c JOIN {key.parent} p ON {_join(key.columns, key.parent_columns)}"
-                f" WHERE c.{q(rule.column)} < p.{q(rule.parent_column)}"
+                f" WHERE c.{q(rule.column)} {'<' if isinstance(rule, AfterParent) else 'IS DISTINCT FROM'}"
+                f" p.{q(rule.parent_column)}"
             )
         case Periods():
             within, start, end = ", ".join(map(q, rule.within)), q(rule.start), q(rule.end)
@@ -75,6 +80,19 @@ def _of_children(schema: Schema, table: str, rule: ChildSum | ChildCount) -> str
         return f"SELECT count(*) FROM {table} p WHERE {column} <> {one.format('count(*)')}"
     total = one.format(f"coalesce(sum({rule.equals}), 0)")
     return f"SELECT count(*) FROM {table} p WHERE {_differs(column, total, rule.digits)}"
+
+
+def _of_totals(table: str, rule: Running) -> str:
+    """Adds up what came before each row of a group and its first total, as one sum instead of step by step."""
+    q = quote_name
+    within, by = ", ".join(map(q, rule.within)), ", ".join(map(q, rule.by))
+    window = f"({f'PARTITION BY {within}' if within else ''} ORDER BY {by} ROWS UNBOUNDED PRECEDING)"
+    step = f"({rule.equals})::numeric"
+    begins = f"first_value({q(rule.column)}) OVER w - first_value({step}) OVER w" if rule.opening else "0"
+    rows = (
+        f"SELECT {q(rule.column)} AS found, {begins} + sum({step}) OVER w AS wanted FROM {table} WINDOW w AS {window}"
+    )
+    return f"SELECT count(*) FROM ({rows}) t WHERE {_differs('found', 'wanted', rule.digits)}"
 
 
 def _join(columns: tuple[str, ...], others: tuple[str, ...]) -> str:

@@ -30,10 +30,18 @@ CREATE TABLE line (
     gross numeric(10, 2) NOT NULL,
     packed_at timestamp NOT NULL
 );
+CREATE TABLE entry (
+    entry_id int PRIMARY KEY,
+    customer_id int NOT NULL REFERENCES customer,
+    booked_on date NOT NULL,
+    amount numeric(8, 2) NOT NULL,
+    balance numeric(10, 2) NOT NULL
+);
 CREATE TABLE room (room_id int PRIMARY KEY, floor int NOT NULL);
 CREATE TABLE booking (
     booking_id int PRIMARY KEY,
     room_id int NOT NULL REFERENCES room,
+    floor int NOT NULL,
     customer_id int NOT NULL REFERENCES customer,
     begins timestamp NOT NULL,
     finishes timestamp NOT NULL
@@ -66,6 +74,13 @@ UPDATE purchase p SET total = coalesce((SELECT sum(l.gross) FROM line l WHERE l.
 UPDATE customer c SET orders_count = (SELECT count(*) FROM purchase p WHERE p.customer_id = c.customer_id);
 INSERT INTO room SELECT n, n % 4 FROM generate_series(1, 20) n;
 INSERT INTO booking
-SELECT n, 1 + n % 20, 1 + floor(random() * 200)::int, b, b + interval '1 hour' + random() * interval '50 hours'
+SELECT n, 1 + n % 20, (1 + n % 20) % 4, 1 + floor(random() * 200)::int, b, b + interval '1 hour' + random() * interval '50 hours'
 FROM (SELECT n, timestamp '2023-01-01' + (n / 20) * interval '3 days' + random() * interval '20 hours' AS b
     FROM generate_series(1, 600) n) s;
+INSERT INTO entry
+SELECT n, 1 + n * 7 % 200, date '2022-01-01' + n * 13 % 300, round((random() * 300 - 120)::numeric, 2), 0
+FROM generate_series(1, 1200) n;
+UPDATE entry e SET balance = t.balance
+FROM (SELECT entry_id, 500 + customer_id * 3 + sum(amount) OVER (PARTITION BY customer_id ORDER BY booked_on, entry_id)
+    AS balance FROM entry) t
+WHERE t.entry_id = e.entry_id;

@@ -19,13 +19,14 @@ from syntherela_frames import Frames, original, replicas
 
 from replica.cli.show_detection import detection_summary
 from replica.databases.url import DatabaseUrl
-from replica.evaluation.detection import DetectionScores, TellScores, questions, score_detection
+from replica.evaluation.classifiers import score_classifiers
+from replica.evaluation.detection import DetectionScores, TellScores, questions
 from replica.evaluation.figures import Figure, mean_of
 from replica.evaluation.ground import Feature, Ground
 from replica.evaluation.sampling import FEWEST_UNITS, draw_samples
 from replica.evaluation.summaries import Families, commonest, least, mean, most, nunique, spread
 from replica.evaluation.telling import Sample, area_under_curve, clustered_error, tell_apart
-from replica.evaluation.wide import CODES, coded
+from replica.evaluation.wide import CODES, coded, many_parents
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NAN = np.nan
@@ -184,9 +185,13 @@ def test_guessing_wrong_is_as_bad_as_guessing_right() -> None:
     assert told.below_ceiling == pytest.approx(0.18)
     assert copied.below_ceiling == pytest.approx(0.18)
     assert [told.fidelity, copied.fidelity] == pytest.approx([0.2 / 0.38] * 2)
+    assert told.surely_below_ceiling == copied.surely_below_ceiling == pytest.approx(0.13)
     both = mean_of([told, copied])
     assert both is not None
     assert (both.value, both.low, both.high, both.ceiling) == pytest.approx((0.7, 0.65, 0.75, 0.52))
+    score = copied.as_likeness
+    assert (score.value, score.low, score.high, score.ceiling) == pytest.approx((0.6, 0.5, 0.7, 0.96))
+    assert Figure(0.52, 0.47, 0.56, best=0.5).as_likeness.high == 1.0
 
 
 # Databases
@@ -246,13 +251,17 @@ def test_figures_agree_with_syntherela(grounds: dict[str, Ground], name: str) ->
         assert abs(accuracy.value - recorded[label]) < 3 * accuracy.error, label
 
 
+def detect(ground: Ground) -> DetectionScores:
+    return score_classifiers(ground)[0]
+
+
 def by_table(scores: tuple[TellScores, ...]) -> dict[str, TellScores]:
     return {found.table.removeprefix("public."): found for found in scores}
 
 
 @pytest.fixture(scope="module")
 def unlinked(grounds: dict[str, Ground]) -> DetectionScores:
-    return score_detection(grounds["unlinked"])
+    return detect(grounds["unlinked"])
 
 
 def test_what_a_replica_lost_shows_where_it_lost_it(unlinked: DetectionScores) -> None:
@@ -269,22 +278,22 @@ def test_every_figure_has_a_ceiling_of_chance_and_a_floor(unlinked: DetectionSco
             for figure in (found.accuracy, found.auc):
                 assert figure.best == 0.5
                 assert figure.ceiling is not None
-                assert abs(figure.ceiling - 0.5) < 0.06
+                assert abs(figure.ceiling - 0.5) < 0.08
                 assert figure.low <= figure.value <= figure.high
     floor = by_table(unlinked.children)["customer"].accuracy.floor
     assert floor is not None
-    assert floor > 0.7
+    assert floor > 0.6
 
 
 def test_another_sample_is_not_told_apart_and_a_copy_no_more_than_that(grounds: dict[str, Ground]) -> None:
     for name in ("sample", "original"):
-        scores = score_detection(grounds[name])
+        scores = detect(grounds[name])
         for found in (*scores.rows, *scores.with_parents, *scores.children, *scores.children_strict):
             assert found.accuracy.low < 0.54, (name, found.table)
 
 
 def test_a_seed_decides_all_figures(grounds: dict[str, Ground], unlinked: DetectionScores) -> None:
-    assert score_detection(grounds["unlinked"]) == unlinked
+    assert detect(grounds["unlinked"]) == unlinked
 
 
 def test_spread_within_families_is_seen_by_the_strict_question_alone(server: Server) -> None:
@@ -301,9 +310,35 @@ def test_spread_within_families_is_seen_by_the_strict_question_alone(server: Ser
             "DROP TABLE middle; ANALYZE",
         )
     with pair(source, target) as both:
-        scores = score_detection(both.ground)
+        scores = detect(both.ground)
     assert abs(by_table(scores.children)["p"].accuracy.value - 0.5) < 0.1
     assert by_table(scores.children_strict)["p"].accuracy.low > 0.9
+    server.drop(source)
+    server.drop(target)
+
+
+def test_other_parents_of_the_same_kind_do_not_give_rows_away(server: Server) -> None:
+    source, target = server.create(), server.create()
+    for url, seed in ((source, 0.1), (target, 0.2)):
+        # What a thing costs tells which thing it is; things of both databases are drawn alike, and few shops are there.
+        run(
+            url,
+            f"SELECT setseed({seed}); CREATE TABLE thing (id int PRIMARY KEY, price double precision);"
+            "CREATE TABLE shop (id int PRIMARY KEY, size double precision);"
+            "CREATE TABLE sale (id int PRIMARY KEY, thing int NOT NULL REFERENCES thing, shop int NOT NULL REFERENCES"
+            " shop, pieces int); INSERT INTO shop SELECT i, random() FROM generate_series(1, 20) i;"
+            "INSERT INTO thing SELECT i, random() FROM generate_series(1, 200) i;"
+            "INSERT INTO sale SELECT i, 1 + i % 200, 1 + i % 20, (random() * 9)::int FROM generate_series(1, 6000) i;"
+            "ANALYZE",
+        )
+    with pair(source, target) as both:
+        ground = both.ground
+        kept = [key.parent for key in many_parents(ground, ground.plan.by_id["public.sale"])]
+        scores = detect(ground)
+    assert kept == ["public.thing"]
+    sale = by_table(scores.with_parents)["sale"].accuracy
+    assert sale.low < 0.55
+    assert sale.value < 0.65
     server.drop(source)
     server.drop(target)
 

@@ -26,6 +26,7 @@ LAYERS: dict[str, str] = {
     "databases": "errors schema",
     "kinds": "errors schema databases.base",
     "generators": "errors seeds kinds",
+    "privacy": "",
     "settings": "errors generators",
     "relations": "errors schema kinds",
     "constraints": "errors schema databases.base kinds relations",
@@ -33,17 +34,21 @@ LAYERS: dict[str, str] = {
     "inference": "errors progress seeds schema databases.base kinds constraints rules",
     "planning": "errors schema kinds constraints rules settings",
     "plan": "errors schema generators settings planning",
-    "fitted": "databases.base kinds generators relations planning",
-    "artifact": "errors state schema databases.base kinds generators relations planning fitted",
+    "fitted": "databases.base kinds generators relations planning privacy",
+    "artifact": "errors state schema databases.base kinds generators relations planning privacy fitted",
     "learning": "errors progress seeds schema databases.base kinds generators relations rules settings planning fitted",
-    "fit": (
-        "errors processes progress seeds schema databases.base kinds generators relations settings planning fitted"
-        " learning"
-    ),
     "making": "errors seeds schema databases.base kinds relations constraints rules planning fitted",
     "imagining": "errors seeds schema databases.base kinds relations constraints inference planning making settings",
+    "protecting": (
+        "errors progress seeds schema databases.base kinds generators relations constraints settings planning privacy"
+        " plan fitted learning inference imagining"
+    ),
+    "fit": (
+        "errors processes progress seeds schema databases.base kinds generators relations settings planning fitted"
+        " learning protecting"
+    ),
     "sample": "errors seeds schema databases.base kinds relations constraints settings planning fitted making",
-    "load": "errors progress schema databases.base settings planning fitted sample",
+    "load": "errors progress schema databases.base databases.url constraints settings planning fitted sample",
     "control": "errors schema databases.base inference planning settings",
     "evaluation": (
         "control errors processes progress seeds schema databases kinds relations rules inference planning learning"
@@ -51,9 +56,10 @@ LAYERS: dict[str, str] = {
     ),
     "report": "errors schema evaluation",
     "pipeline": (
-        "control errors progress schema databases evaluation fit fitted imagining inference load plan planning sample"
-        " settings"
+        "control errors progress schema databases evaluation fit fitted imagining inference load plan planning"
+        " protecting sample settings"
     ),
+    "worst_case": "errors progress databases evaluation control pipeline planning settings",
     "samples": "errors seeds databases",
 }
 # What puts everything together may import everything.

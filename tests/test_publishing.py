@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import signal
 import threading
 import time
@@ -31,6 +32,7 @@ from replica import (
     save,
     write,
 )
+from replica.constraints.breaches import Rule
 from replica.databases import open_database
 from replica.databases.base import Statement
 from replica.databases.postgres.staging import InPlace, SideBySide
@@ -44,6 +46,7 @@ from replica.errors import (
     TargetNotEmptyError,
 )
 from replica.progress import Report
+from replica.schema.model import Check, ForeignKey, Unique
 
 SOURCE = """
 CREATE TABLE owner (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, size int CHECK (size > 0));
@@ -454,6 +457,35 @@ def test_a_failure_leaves_the_target_as_it_was(
     assert isinstance(caught.value, error)
     assert untouched.content() == content
     assert leftovers(server, untouched) == []
+
+
+BROKEN: dict[str, tuple[str, Rule, str]] = {
+    "UNIQUE (kind)": ("CONSTRAINT", Unique("broken", ("kind",)), r"\d keys repeat: plan fewer rows"),
+    "CHECK (age < 0)": (
+        "CHECK CONSTRAINT",
+        Check("broken", "age < 0", ("age",)),
+        r"\d+\.\d% of the rows break it: let",
+    ),
+    "FOREIGN KEY (age) REFERENCES public.owner (id)": (
+        "FK CONSTRAINT",
+        ForeignKey("broken", "public.pet", ("age",), "public.owner", ("id",)),
+        r"\d+\.\d% of the rows break it: plan more rows of public\.owner",
+    ),
+}
+
+
+@pytest.mark.parametrize("definition", BROKEN)
+def test_a_broken_constraint_is_shown_with_its_share_of_the_rows(
+    learned: FittedReplica, untouched: Place, definition: str
+) -> None:
+    kind, rule, message = BROKEN[definition]
+    schema = learned.plan.schema
+    field = {Unique: "uniques", Check: "checks", ForeignKey: "foreign_keys"}[type(rule)]
+    tables = [replace(t, **{field: (rule,)}) if t.id == "public.pet" else t for t in schema.tables]  # type: ignore[arg-type]
+    knowing = replace(learned, plan=replace(learned.plan, schema=replace(schema, tables=tuple(tables))))
+    entry = Statement(kind, "public", "pet broken", f"ALTER TABLE public.pet ADD CONSTRAINT broken {definition}")
+    with pytest.raises(IntegrityError, match=rf"; public.pet.broken is {re.escape(definition)}; {message}"):
+        write(changed_ddl(knowing, after=(entry,)), untouched.url, REPLACE)
 
 
 def test_a_failure_of_the_commit_leaves_the_target_as_it_was(learned: FittedReplica, inside: Place) -> None:

@@ -1,6 +1,6 @@
 """Random schemas replicate: whatever the tables, the server accepts every row, and no row is missing.
 
-25 of them by default; REPLICA_RANDOM_SCHEMAS=200 asks for more.
+25 of them by default; REPLICA_RANDOM_SCHEMAS=200 asks for more; survey_random_schemas.py goes on after failures.
 """
 
 from __future__ import annotations

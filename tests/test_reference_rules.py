@@ -135,6 +135,12 @@ CASES = {
         CREATE TABLE t (id int PRIMARY KEY, good boolean, UNIQUE NULLS NOT DISTINCT (good));
         INSERT INTO t VALUES (1, true), (2, NULL);
     """,
+    "a unique UUID that is null with another column": """
+        CREATE TABLE t (id int PRIMARY KEY, x float8, code uuid UNIQUE, CHECK ((x IS NULL) = (code IS NULL)));
+        INSERT INTO t SELECT n, n / 3.0, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid
+          FROM generate_series(1, 12) n;
+        INSERT INTO t SELECT n FROM generate_series(13, 40) n;
+    """,
     "repeated rows with a reserved word": """
         CREATE TABLE t ("group" int, x int);
         INSERT INTO t SELECT n % 7, n % 3 FROM generate_series(1, 60) n;
@@ -155,6 +161,27 @@ CASES = {
         INSERT INTO shop SELECT generate_series(1, 30);
         INSERT INTO line SELECT DISTINCT s, l FROM generate_series(1, 30) s,
             LATERAL unnest(ARRAY[1 + s % 3, 5 + s % 2, 7 + s % 3]) l;
+    """,
+    "as many regions as a rule over a part of a reference needs": """
+        CREATE TABLE place (region text, no int, up_region text, up_no int, PRIMARY KEY (region, no),
+            FOREIGN KEY (up_region, up_no) REFERENCES place MATCH FULL);
+        CREATE TABLE stay (region text PRIMARY KEY, no int NOT NULL, since date NOT NULL UNIQUE,
+            FOREIGN KEY (region, no) REFERENCES place);
+        INSERT INTO place SELECT 'r' || n % (1 + n % 9), n, 'r0', 9 FROM generate_series(1, 31) n;
+        INSERT INTO stay SELECT DISTINCT ON (region) region, no, date '2020-01-01' + no FROM place WHERE region > 'r0';
+    """,
+    "a reference that repeats a key of the table's own": """
+        CREATE TABLE place (region text, no int, PRIMARY KEY (region, no));
+        CREATE TABLE main (region text PRIMARY KEY, no int NOT NULL, FOREIGN KEY (region, no) REFERENCES place);
+        INSERT INTO place SELECT 'r' || n % (1 + n % 9), n FROM generate_series(1, 31) n;
+        INSERT INTO main SELECT region, max(no) FROM place GROUP BY region;
+        ALTER TABLE place ADD FOREIGN KEY (region) REFERENCES main;
+    """,
+    "an order of an owner's rows in which no two rows agree at all": """
+        CREATE TABLE shop (id int PRIMARY KEY);
+        CREATE TABLE sale (shop int REFERENCES shop, day date UNIQUE, PRIMARY KEY (shop, day));
+        INSERT INTO shop SELECT generate_series(1, 30);
+        INSERT INTO sale SELECT 1 + n % 29, date '2020-01-01' + n FROM generate_series(1, 200) n;
     """,
     "a key that is mended before its table points to itself": """
         CREATE TABLE t (region text, no int, up_region text, up_no int, PRIMARY KEY (region, no),

@@ -391,6 +391,9 @@ def test_families_of_one_row_have_no_gaps() -> None:
     made = sequence.decode(codes, values, np.zeros(50, np.int64), np.ones(50, dtype=bool), rng())
     assert (made >= values.min()).all()
     assert (made <= values.max()).all()
+    # A second row, which no family had, does not stand where the first does.
+    later = np.zeros(50, dtype=bool)
+    assert (sequence.decode(codes, values, np.zeros(50, np.int64), later, rng()) > values).all()
 
 
 @pytest.mark.parametrize("strict", [False, True])

@@ -70,8 +70,8 @@ def shared(source: DatabaseUrl, target: DatabaseUrl, query: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def report(company: DatabaseUrl, company_replica: CompanyReplica) -> EvaluationReport:
-    return replica.evaluate(company, company_replica.url)
+def report(company_report: EvaluationReport) -> EvaluationReport:
+    return company_report
 
 
 def value_of(figure: Figure | None) -> float:

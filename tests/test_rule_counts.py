@@ -20,11 +20,13 @@ from replica.schema.rules import (
     Arithmetic,
     ChildCount,
     ChildSum,
+    Copied,
     Dependency,
     Inequality,
     NullWhen,
     Periods,
     Rule,
+    Running,
 )
 
 NewDatabase = Callable[..., DatabaseUrl]
@@ -35,9 +37,10 @@ ROWS = r"""
         "end" int PRIMARY KEY, "from" date, "to" timestamptz, "user" text, "select" boolean, "Net" money, gross numeric,
         tax float4, note json, lines int, total numeric(8, 2)
     );
-    CREATE TABLE line (n int REFERENCES "Order", at date, "Price" numeric, quantity int);
+    CREATE TABLE line (n int REFERENCES "Order", at date, "Price" numeric, quantity int, "user" text);
     CREATE TABLE visit (room int, seat text, "start" date, finish date);
     CREATE TABLE part () INHERITS (visit);
+    CREATE TABLE entry (id int PRIMARY KEY, "of" text, at date, "By" money, less float8, balance numeric, place int);
 
     INSERT INTO "Order" VALUES
         (1, '2020-01-01', '2020-01-01 00:00+00', 'a''b\c', true, '10.00', 11.5, 0.1, '{"a": 1}', 2, 30.00),
@@ -47,19 +50,25 @@ ROWS = r"""
         (5, '2020-01-05', '2020-01-06 00:00+00', 'x', true, '9.00', NULL, NULL, '{"a": 3}', NULL, 4.00),
         (6, '2020-01-06', '2020-01-06 00:00+00', 'x', false, '9.00', 9.5, 0.7, '{"a": 4}', 0, 0.00);
     INSERT INTO line VALUES
-        (1, '2020-01-01', 10, 2), (1, '2019-12-31', 5, 2), (1, NULL, 0, 1),
-        (2, '2020-01-01', 5, 1),
-        (4, '1999-01-01', 2, NULL),
-        (NULL, '1999-01-01', 9, 9);
+        (1, '2020-01-01', 10, 2, 'a''b\c'), (1, '2019-12-31', 5, 2, 'x'), (1, NULL, 0, 1, NULL),
+        (2, '2020-01-01', 5, 1, 'a''b\c'),
+        (4, '1999-01-01', 2, NULL, 'x'),
+        (NULL, '1999-01-01', 9, 9, 'y');
     INSERT INTO visit VALUES
         (1, 'a', '2020-01-01', '2020-01-05'), (1, 'a', '2020-01-05', '2020-01-09'), (1, 'a', '2020-01-08', NULL),
         (1, 'b', '2020-01-01', NULL), (1, 'b', '2020-02-01', '2020-02-02'), (1, 'b', NULL, '2020-01-01'),
         (2, 'a', '2020-01-01', '2020-01-02'), (2, 'a', '2020-01-02', '2020-01-02'),
         (NULL, 'a', '2020-01-01', NULL), (NULL, 'a', '2020-01-02', NULL);
+    INSERT INTO entry VALUES
+        (1, 'a', '2020-01-01', '10.00', 1, 9, 1), (2, 'a', '2020-01-03', '5.00', 0.5, 20.5, 3),
+        (3, 'a', '2020-01-02', '7.00', 0, 16, 2), (4, 'a', '2020-01-03', '1.00', 1, 20.6, 4),
+        (5, 'b', '2020-01-01', '3.00', 0, 103, 1), (6, 'b', '2020-01-02', '2.00', NULL, 1, 3),
+        (7, 'b', '2020-01-03', '2.00', 0, NULL, 4), (8, 'b', '2020-01-04', '2.00', 0, 50, 5),
+        (9, NULL, '2020-01-05', '1.00', 1, 77, 9), (10, 'b', NULL, '1.00', 1, 88, 9);
     INSERT INTO part VALUES (2, 'a', '2020-01-01', NULL);
 """
 
-ORDER, LINE, VISIT = 'public."Order"', "public.line", "public.visit"
+ORDER, LINE, VISIT, ENTRY = 'public."Order"', "public.line", "public.visit", "public.entry"
 BREAKS: tuple[tuple[str, Rule, int], ...] = (
     # 2 comes before midnight; 1 and 6 are equal; 3 and 4 have nulls.
     (ORDER, Inequality("from", "to"), 1),
@@ -96,8 +105,20 @@ BREAKS: tuple[tuple[str, Rule, int], ...] = (
     # The second line of 1 comes a day before its order, that of 2 too; the order of 4 has no date.
     (LINE, AfterParent("at", ("n",), "from"), 2),
     (LINE, AfterParent("at", ("n",), "to"), 3),
+    # Two lines of 1 say another user, or none; the last line has no order to repeat.
+    (LINE, Copied("user", ("n",), "user"), 2),
+    # Where the order has no gross the line has a price; 10 is not 11.5, 0 not, 5 is not, 2 not 1.
+    (LINE, Copied("Price", ("n",), "gross"), 5),
     # In 1 a the second reaches into the third; in 1 b the first has no end. What starts on the last day is strict's.
     (VISIT, Periods(("room", "seat"), "start", "finish"), 2),
+    # In order, a is 9, 16, 20.5 and 20.6, a tenth too much; b begins with 100 more than it should. Nulls say nothing.
+    (ENTRY, Running("balance", ("of",), ("at", "id"), '"By" - less', digits=2), 2),
+    (ENTRY, Running("balance", ("of",), ("at", "id"), '"By" - less', opening=True, digits=2), 1),
+    (ENTRY, Running("balance", ("of",), ("at", "id"), '"By" - less', opening=True, digits=0), 0),
+    # As one group in the order of their keys, all but the first and those with a null beside them break it.
+    (ENTRY, Running("balance", (), ("id",), '"By" - less', digits=2), 6),
+    # A place is left out in b.
+    (ENTRY, Running("place", ("of",), ("at", "id"), "1"), 1),
     (VISIT, Periods(("room", "seat"), "start", "finish", strict=True), 4),
 )
 

@@ -86,6 +86,7 @@ tables = st.builds(
     order=st.none() | names,
     generator=st.none() | names,
     locale=st.none() | names,
+    predict=st.lists(names, max_size=2).map(tuple),
     references=st.lists(references, max_size=2).map(tuple),
     columns=st.dictionaries(names, columns, max_size=4),
 )

@@ -28,10 +28,13 @@ from replica.cli.options import (
 )
 from replica.cli.reporting import GateName, JUnit, Output, Publishable, Wanted, refuse, release_of
 from replica.cli.show_evaluation import evaluation_summary, gate_lines
+from replica.cli.show_ledger import budget_preview, ledger_summary
 from replica.cli.watching import watching
-from replica.errors import IntegrityError, SchemaMapError, SettingsError
+from replica.cli.worst_case import worst_case
+from replica.errors import ArtifactError, BudgetError, IntegrityError, SchemaMapError, SettingsError
 from replica.pipeline import Planned, describe
 from replica.planning.scope import with_full_names
+from replica.privacy.budget import budget_of
 from replica.report.as_json import evaluation_json, gate_json
 from replica.report.gate import judge
 from replica.schema.schema_map import json_schema, read_map, write_map
@@ -166,6 +169,9 @@ def plan(source: Source, settings: Settings, as_json: AsJson = False) -> None:
         return
     _show_draft(decided)
     show.output().print(show.plan_tree(decided.plan, rows))
+    if decided.protection is not None and settings.epsilon is not None:
+        budget = budget_of(settings.epsilon, settings.delta)
+        show.output().print(budget_preview(decided.protection, budget))
 
 
 @app.command()
@@ -193,6 +199,31 @@ def fit(
 
 
 @app.command()
+def ledger(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `replica fit` saved.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Add up what a saved fit spent of its privacy budget, entry by entry, and say what it claims.
+
+    The source is not needed. Leaves with exit code 26 where the entries add up to more than was claimed.
+    """
+    found = replica.open_artifact(file).privacy
+    if found is None:
+        raise ArtifactError(f"{file} was fitted without differential privacy: it has no ledger and claims nothing")
+    spent = found.spent()
+    if as_json:
+        show.print_json(
+            {"ledger": found, "claim": found.claim, "spent": spent, "events": [repr(e) for e in found.events()]}
+        )
+    else:
+        show.output().print(ledger_summary(found))
+    if spent > found.epsilon:
+        raise BudgetError(
+            f"{file} claims epsilon {found.epsilon:g}, but its entries add up to {spent:.4f}: do not use it"
+        )
+
+
+@app.command()
 @with_settings(*WRITING)
 def sample(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `replica fit` saved.", show_default=False)],
@@ -209,22 +240,44 @@ def sample(
 
 @app.command()
 @with_settings(*RUNNING)
-def run(source: Source, target: Target, settings: Settings, as_json: AsJson = False, quiet: Quiet = False) -> None:
+def run(
+    source: Source,
+    target: Target,
+    settings: Settings,
+    output: Output = None,
+    gate: GateName = None,
+    junit: JUnit = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
     """Learn a database and write its replica: the whole way in one command.
 
     The target appears, or is replaced, in one step at the very end. A run that fails, is stopped or is killed leaves
-    what was there before.
+    what was there before. With --gate the replica is evaluated before that step, and what does not pass is not
+    published.
     """
+    wanted = Wanted(output, gate=gate, junit=junit)
+    limits = wanted.prepare()
+
+    def accept(found: replica.EvaluationReport) -> None:
+        result = judge(limits, found)
+        wanted.write(release_of(source, target), found, result, None)
+        if gate is not None:
+            _messages().print(gate_lines(result, asked=True))
+            refuse(result)
+
     with watching(_messages(), quiet=quiet) as report:
         planned = None if quiet else _show_draft
-        loaded = replica.replicate(source, target, settings, report, planned)
+        loaded = replica.replicate(
+            source, target, settings, report, planned, accept=accept if gate or output is not None else None
+        )
     _show_load(loaded, as_json)
-    if not quiet:
+    if not quiet and output is None:
         _messages().print(f"\nHow alike they are: replica evaluate SOURCE {target}", markup=False, soft_wrap=True)
 
 
 @app.command()
-@with_settings("map_path", "queries")
+@with_settings("map_path", "queries", "record")
 def evaluate(
     source: Original,
     target: Copy,
@@ -258,6 +311,9 @@ def evaluate(
     elif not found.valid:
         count = len(found.constraints.missing) + sum(1 for rows in found.constraints.broken.values() if rows)
         raise IntegrityError(f"{count} constraints of the source are missing or broken in the replica: see the report")
+
+
+app.command("worst-case")(worst_case)
 
 
 def _messages() -> Console:

@@ -130,10 +130,51 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
             help="Keep rules that rows follow although the schema does not declare them.",
         ),
     ),
+    "epsilon": (
+        float | None,
+        None,
+        _option("epsilon", help="Learn under differential privacy with this epsilon.", show_default="without"),
+    ),
+    "delta": (float, _DEFAULTS.delta, _option("delta", help="The delta that goes with --epsilon.")),
+    "public": (
+        list[str],
+        (),
+        _option("public", metavar="NAME", help="With --epsilon: a table about nobody, or 'ref.*'. Repeatable."),
+    ),
     "queries": (
         Path | None,
         None,
         _option("queries", metavar="FILE", help="SELECT statements of your own whose answers are compared too."),
+    ),
+    "control": (
+        float | None,
+        None,
+        _option(
+            "control",
+            metavar="SHARE",
+            help="Keep a share of the persons out of learning, so that attacks have somebody to compare with.",
+            show_default="nobody",
+        ),
+    ),
+    "subject": (
+        str | None,
+        None,
+        _option(
+            "subject",
+            metavar="SCHEMA.TABLE",
+            help="The table of these persons, or of those that --epsilon protects.",
+            show_default="as mapped",
+        ),
+    ),
+    "record": (
+        Path | None,
+        None,
+        _option(
+            "record",
+            metavar="FILE",
+            help="The private record of who was kept out.",
+            show_default="in the user's folder for state",
+        ),
     ),
     "replace": (
         bool,
@@ -151,9 +192,13 @@ PLANNING: Final = (
     "generator",
     "min_holders",
     "rules",
+    "epsilon",
+    "delta",
+    "subject",
+    "public",
 )
-LEARNING: Final = (*PLANNING, "seed", "workers", "max_minutes", "effort", "fit_rows")
-WRITING: Final = ("replace", "seed", "workers", "scale", "rows", "rules")
+LEARNING: Final = (*PLANNING, "seed", "workers", "max_minutes", "effort", "fit_rows", "control", "record")
+WRITING: Final = ("replace", "seed", "workers", "scale", "rows", "rules", "record")
 RUNNING: Final = tuple(dict.fromkeys((*WRITING, *LEARNING)))
 
 
@@ -185,7 +230,7 @@ def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
 
 
 def _settings(chosen: dict[str, Any]) -> Settings:
-    for name in ("include", "exclude"):
+    for name in ("include", "exclude", "public"):
         if name in chosen:
             chosen[name] = tuple(chosen[name] or ())
     if "rows" in chosen:

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from replica.cli.show import figure_text, grid_of
 from replica.cli.show_behaviour import behaviour_summary
-from replica.cli.show_detection import detection_summary
+from replica.cli.show_detection import detection_summary, use_summary
+from replica.cli.show_privacy import privacy_summary
 from replica.evaluation.constraints import ConstraintScores
 from replica.evaluation.evaluate import EvaluationReport, RelationScores, TableScores
 from replica.evaluation.figures import Figure, mean_of
@@ -28,8 +29,9 @@ def evaluation_summary(report: EvaluationReport) -> Group:
     parts: list[RenderableType] = [_tables(report), Text()]
     if report.relations is not None:
         parts += [_relations(report.relations), Text()]
-    parts += detection_summary(report.detection)
+    parts += [*detection_summary(report.detection), *use_summary(report.use)]
     parts += behaviour_summary(report.behaviour)
+    parts += privacy_summary(report.privacy)
     parts += [Text(f"note: {note}", style="dim") for note in report.notes]
     return Group(*parts, Text(_LEGEND, style="dim"), *_verdict(report.constraints))
 

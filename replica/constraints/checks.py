@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, reduce
 from typing import Any, Literal
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from replica.constraints.patterns import in_python
 from replica.kinds.base import is_null
 
 Mask = npt.NDArray[np.bool_]
@@ -168,6 +170,10 @@ def as_value(values: pa.Array) -> _Value:
     if pa.types.is_string(kind) or pa.types.is_null(kind):
         texts = values.cast(pa.string()).fill_null("")
         return _Value(np.array(texts.to_pylist(), dtype=object), null)
+    if kind == pa.binary(16):
+        # UUIDs are in the order of their texts.
+        found = [str(UUID(bytes=value)) if value is not None else "" for value in values.to_pylist()]
+        return _Value(np.array(found, dtype=object), null)
     raise NotReadableError(f"values of type {kind}")
 
 
@@ -418,7 +424,17 @@ def _cast(node: exp.Expr, columns: Columns, n: int) -> _Value:
         return _Value(number.data, number.null)
     if name == "BOOLEAN" and (value.data.dtype == bool or value.null.all()):
         return value
+    if name == "UUID" and value.is_text:
+        return _Value(np.array([_canonical(text) for text in value.data.tolist()], dtype=object), value.null)
     return _cast_moment(value, name)
+
+
+def _canonical(text: str) -> str:
+    """A UUID as the server writes it."""
+    try:
+        return str(UUID(text)) if text else text
+    except ValueError:
+        raise NotReadableError("a UUID that is none") from None
 
 
 def _cast_moment(value: _Value, name: str) -> _Value:
@@ -482,19 +498,10 @@ def _pattern(ignore_case: bool, like: bool) -> Handler:
     return handler
 
 
-# An escaped character, a class, or an end of the text.
-_ENDS = re.compile(r"(\\.|\[\^?\]?(?:\\.|[^\]])*\])|\$", re.DOTALL)
-
-
 def _regular(pattern: str, ignore_case: bool) -> Callable[[str], Any]:
-    """PostgreSQL's regular expressions are Python's but for some classes and escapes."""
-    if "[[:" in pattern or "\\m" in pattern or "\\M" in pattern or "(?" in pattern or pattern.startswith("***"):
-        raise NotReadableError("a regular expression that Python writes otherwise")
-    # Python's $ stands before a last line break too; a dot is any character.
-    exact = _ENDS.sub(lambda found: found[1] or r"\Z", pattern)
     try:
-        return re.compile(exact, re.DOTALL | (re.IGNORECASE if ignore_case else 0)).search
-    except re.error:
+        return re.compile(in_python(pattern), re.DOTALL | (re.IGNORECASE if ignore_case else 0)).search
+    except (ValueError, re.error):
         raise NotReadableError("a regular expression that Python does not read") from None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -311,6 +312,8 @@ def _advance(rule: Rule, name: str) -> Advance | None:
             return pa.array(texts, values.type)
 
         return suffixed
+    if family == "uuid":
+        return _next_uuid
     return _along if is_movable(column) else None
 
 
@@ -323,6 +326,14 @@ def _along(values: pa.Array, step: int, rows: Ints) -> pa.Array | None:
     ]
     # What cannot move stays, and is judged as it is.
     return pc.coalesce(pa.array(texts, pa.string()), values.cast(pa.string()))
+
+
+def _next_uuid(values: pa.Array, step: int, rows: Ints) -> pa.Array | None:  # noqa: ARG001 - one signature for all types
+    if pa.types.is_string(values.type):
+        texts = [None if text is None else str(UUID(int=UUID(text).int ^ step)) for text in values.to_pylist()]
+        return pa.array(texts, values.type)
+    numbers = [None if value is None else int.from_bytes(value) ^ step for value in values.to_pylist()]
+    return pa.array([None if number is None else number.to_bytes(16) for number in numbers], values.type)
 
 
 def _plus(values: pa.Array, step: int, rows: Ints) -> pa.Array | None:  # noqa: ARG001 - one signature for all types

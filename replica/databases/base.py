@@ -57,6 +57,8 @@ class Ddl:
         collate: its ``LC_COLLATE``.
         ctype: its ``LC_CTYPE``.
         search_path: where its sessions look for names without a schema, as functions and triggers may use.
+        settings: parameters that the database sets for all its sessions, as ``name=value``.
+        comment: the database's comment.
     """
 
     pre_data: tuple[Statement, ...]
@@ -66,6 +68,8 @@ class Ddl:
     collate: str
     ctype: str
     search_path: str = '"$user", public'
+    settings: tuple[str, ...] = ()
+    comment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,8 +319,18 @@ class Staging(Protocol):
     def refresh(self, views: Sequence[str]) -> None:
         """Fills materialised views."""
 
+    def count_broken(self, schema: Schema) -> dict[str, int]:
+        """Counts, for every constraint of a schema, the loaded rows that break it."""
+
     def analyze(self) -> None:
         """Gathers the planner's statistics."""
+
+    def preview(self) -> DatabaseUrl:
+        """Returns the address under which the finished database can be read although it is not published.
+
+        Raises:
+            PrivilegeError: nobody else can see it before.
+        """
 
     def publish(self) -> None:
         """Puts the finished database in the target's place, in one step."""
@@ -346,8 +360,14 @@ class Database(Protocol):
     def check_source(self, schema: Schema) -> list[Finding]:
         """Looks for what would stop a run that reads this database."""
 
-    def check_target(self, schema: Schema, *, replace: bool) -> list[Finding]:
-        """Looks for what would stop a run that writes a database of this schema here."""
+    def check_target(self, schema: Schema, *, replace: bool, preview: bool = False) -> list[Finding]:
+        """Looks for what would stop a run that writes a database of this schema here.
+
+        Args:
+            schema: the schema.
+            replace: whether a target that is not empty may be replaced.
+            preview: whether the run needs :meth:`Staging.preview`.
+        """
 
     def server_version(self) -> int:
         """Returns the server's version as one number."""

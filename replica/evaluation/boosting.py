@@ -47,6 +47,27 @@ def classifier(
     return _fitted(model, codes, varying, labels, "predict_proba")
 
 
+def regressor(codes: Codes, numbers: Floats, categories: Bools, rng: np.random.Generator) -> Callable[[Codes], Floats]:
+    """Learns which number goes with which row.
+
+    Args:
+        codes: shape (rows, features).
+        numbers: shape (rows,).
+        categories: which features are categories: shape (features,).
+        rng: the random stream.
+
+    Returns:
+        What gives the number of each row: shape (rows,).
+    """
+    from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415 - slow to import
+
+    varying = _varying(codes)
+    if not varying.any():
+        return lambda rows: np.full(len(rows), numbers.mean())
+    model = HistGradientBoostingRegressor(**_options(len(codes), categories[varying], rng))
+    return _fitted(model, codes, varying, numbers, "predict")
+
+
 def _varying(codes: Codes) -> Bools:
     """Which features have two different values."""
     return np.asarray((codes != codes[:1]).any(axis=0))

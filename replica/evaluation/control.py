@@ -19,10 +19,13 @@ def control_masks(ground: Ground, split: Split) -> Mapping[str, npt.NDArray[np.b
         split: who was kept out.
 
     Returns:
-        For the table of persons and every table below it, in that order, True for the rows of a person who was kept
-        out or that lead to one: shape (rows,). Tables that lead to nobody are left out. Where whole families were
+        For the table of persons, first, and every table below it, True for the rows of a person who was kept
+        out or that lead to one: shape (rows,). Tables that lead to nobody are left out, and
+        all are where the table of persons is not compared. Where whole families were
         sampled, a reference to a row that was not read leads nowhere.
     """
+    if split.subject not in ground.keys:
+        return {}
     masks = {split.subject: split.holds(ground.keys[split.subject])}
     for key in downward(ground.plan.schema, split.subject):
         if key.child not in ground.original or key.parent not in masks:

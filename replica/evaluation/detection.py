@@ -8,24 +8,20 @@ drawn one by one and its keys at random, all with the same numbers of rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from replica.errors import EvaluateError
 from replica.evaluation.figures import Figure, mean_of
-from replica.evaluation.ground import Ground
+from replica.evaluation.ground import Ground, Side
 from replica.evaluation.sampling import draw_samples
 from replica.evaluation.summaries import at_children
 from replica.evaluation.telling import FOLDS, Sample, tell_apart
-from replica.evaluation.wide import Look, at_parents, at_rows, coded
+from replica.evaluation.wide import Look, at_parents, at_rows, coded, unit_beside_parents, unit_of_family
 from replica.planning.decisions import TablePlan
-from replica.processes import map_in_order
-from replica.progress import Progress, Report, ignore
 
 Ints = npt.NDArray[np.int64]
 
@@ -36,13 +32,10 @@ MOST_ROWS = 40_000
 FEWEST_ROWS = 25
 """With fewer rows of each sample there is nothing to be told."""
 
-# Folds are guessed until there are so many rows. The replica's own figure is to be more certain than its ceiling and
-# its floor, which are guessed in no more folds than these.
-_GUESSED, _MOST_FOLDS = (5_000, 2_500, 1_000), (FOLDS, 3, 1)
+# Folds are guessed until there are so many rows, of so many families. The replica's own figure is to be more certain
+# than its ceiling and its floor, which are guessed in no more folds than these.
+_GUESSED, _UNITS, _MOST_FOLDS = (5_000, 2_500, 1_000), 400, (FOLDS, 3, 1)
 CHANCE = 0.5
-
-# With less work than this, starting processes costs more than it saves.
-_WORTH_PROCESSES_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -50,12 +43,14 @@ class TellScores:
     """How well samples of one table are told apart. 0.5 is best; well under it rows are copies.
 
     Attributes:
+        what: what was seen of a row.
         table: its id.
         rows: how many rows of each sample were looked at.
         accuracy: share of rows whose sample is guessed.
         auc: how often a row of the replica looks more like one than a row of the original does.
     """
 
+    what: What
     table: str
     rows: int
     accuracy: Figure
@@ -91,36 +86,7 @@ class DetectionScores:
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked about a table.
-
-    Attributes:
-        what: which of the four questions.
-        table: the table.
-        look: what the classifier sees of a row.
-    """
-
-    what: What
-    table: TablePlan
-    look: Look
-
-
-def questions(ground: Ground) -> Iterator[Question]:
-    """Yields what is asked: of tables that were made, as far as there is something to see."""
-    for table in ground.made:
-        own, above = at_rows(ground, table), at_parents(ground, table)
-        if own.features:
-            yield Question("rows", table, own)
-        if above.features:
-            yield Question("with_parents", table, own.beside(above))
-        if ground.plan.children(table.id):
-            yield Question("children", table, own.beside(at_children(ground, table, strict=False)))
-            fully = at_children(ground, table, strict=True)
-            yield Question("children_strict", table, own.beside(above).beside(fully))
-
-
-@dataclass(frozen=True)
-class _Job:
+class TellJob:
     """A question with its samples: everything that another process needs.
 
     Attributes:
@@ -139,72 +105,80 @@ class _Job:
     categories: npt.NDArray[np.bool_]
     rng: np.random.Generator
 
+    def run(self) -> TellScores:
+        """Answers the question."""
+        n = len(self.half)
+        replica, ceiling, floor = (
+            tell_apart(self.half, other, self.categories, self.rng, folds)
+            for other, folds in zip(self.others, _folds(n, 2 * len(np.unique(self.half.unit))), strict=True)
+        )
+        return TellScores(
+            self.what,
+            self.table,
+            n,
+            replica.accuracy.figure(ceiling.accuracy.value, floor.accuracy.value, CHANCE),
+            replica.auc.figure(ceiling.auc.value, floor.auc.value, CHANCE),
+        )
 
-def score_detection(ground: Ground, processes: int = 1, report: Report = ignore) -> DetectionScores:
-    """Can a classifier tell the rows of the replica from those of the original?
 
-    Args:
-        ground: both databases.
-        processes: how many may work beside each other.
-        report: told how far it is.
+@dataclass(frozen=True)
+class Question:
+    """What is asked about a table.
 
-    Raises:
-        EvaluateError: a process was killed.
+    Attributes:
+        what: which of the four questions.
+        table: the table.
+        look: what the classifier sees of a row.
+        unit: takes a side and says which of its rows count as one.
     """
-    asked = list(questions(ground))
-    jobs = (job for question in asked if (job := _job(ground, question)) is not None)
-    found: dict[str, list[TellScores]] = {what: [] for what in get_args(What)}
-    pays = sum(_seconds(ground, question) for question in asked) > _WORTH_PROCESSES_S
-    try:
-        for done, (what, scores) in enumerate(map_in_order(answer, jobs, processes if pays else 1), start=1):
-            report(Progress("tell apart", scores.table, done, max(done, len(asked))))
-            found[what].append(scores)
-    except BrokenProcessPool:
-        raise EvaluateError(
-            "evaluation: a worker process was killed, probably for want of memory: run with fewer --workers"
-        ) from None
-    return DetectionScores(**{what: tuple(scores) for what, scores in found.items()})
+
+    what: What
+    table: TablePlan
+    look: Look
+    unit: Callable[[Side], Ints]
+
+    def seconds(self, ground: Ground) -> float:
+        """About how long an answer takes."""
+        rows = min(MOST_ROWS, len(ground.original[self.table.id]) // 2)
+        if rows < FEWEST_ROWS:
+            return 0.0
+        return sum(_folds(rows, rows)) * (0.05 + 5e-7 * 2 * rows * len(self.look.features))
+
+    def job(self, ground: Ground) -> TellJob | None:
+        """Draws the samples; None where there are too few rows."""
+        table = self.table.id
+        rng = ground.rng("detection", self.what, table)
+        drawn = draw_samples([self.unit(side) for side in ground.sides], MOST_ROWS, rng)
+        if len(drawn.rows[0]) < FEWEST_ROWS:
+            return None
+        sides = zip((ground.original, ground.synthetic, ground.original, ground.floor), drawn.rows, strict=True)
+        codes = coded(self.look.features, [self.look.values(side, rows) for side, rows in sides])
+        half, replica, other, floor = (Sample(*one) for one in zip(codes, drawn.units, strict=True))
+        categories = np.array([feature.is_category for feature in self.look.features])
+        return TellJob(self.what, table, half, (replica, other, floor), categories, rng)
 
 
-def _job(ground: Ground, question: Question) -> _Job | None:
-    """Draws the samples of a question; None where there are too few rows."""
-    table = question.table
-    rng = ground.rng("detection", question.what, table.id)
-    drawn = draw_samples([side[table.id].unit for side in ground.sides], MOST_ROWS, rng)
-    if min(len(rows) for rows in drawn.rows) < FEWEST_ROWS:
-        return None
-    original, synthetic, floor = ground.sides
-    sides = (original, synthetic, original, floor)
-    values = [question.look.values(side, rows) for side, rows in zip(sides, drawn.rows, strict=True)]
-    codes = coded(question.look.features, values)
-    half, *others = (Sample(*one) for one in zip(codes, drawn.units, strict=True))
-    categories = np.array([feature.is_category for feature in question.look.features])
-    return _Job(question.what, table.id, half, (others[0], others[1], others[2]), categories, rng)
-
-
-def answer(job: _Job) -> tuple[What, TellScores]:
-    """Answers a question; runs in a process of its own."""
-    n = len(job.half)
-    replica, ceiling, floor = (
-        tell_apart(job.half, other, job.categories, job.rng, folds)
-        for other, folds in zip(job.others, _folds(n), strict=True)
-    )
-    return job.what, TellScores(
-        job.table,
-        n,
-        replica.accuracy.figure(ceiling.accuracy.value, floor.accuracy.value, CHANCE),
-        replica.auc.figure(ceiling.auc.value, floor.auc.value, CHANCE),
-    )
-
-
-def _folds(rows: int) -> list[int]:
+def _folds(rows: int, units: int) -> list[int]:
     """How many folds are guessed of the replica, of the ceiling and of the floor."""
-    return [min(most, -(-wanted * FOLDS // (2 * rows))) for wanted, most in zip(_GUESSED, _MOST_FOLDS, strict=True)]
+    for_units = -(-_UNITS * FOLDS // units)
+    by_rows = (-(-wanted * FOLDS // (2 * rows)) for wanted in _GUESSED)
+    return [min(most, max(wanted, for_units)) for most, wanted in zip(_MOST_FOLDS, by_rows, strict=True)]
 
 
-def _seconds(ground: Ground, question: Question) -> float:
-    """About how long a question takes."""
-    rows = min(MOST_ROWS, len(ground.original[question.table.id]) // 2)
-    if rows < FEWEST_ROWS:
-        return 0.0
-    return sum(_folds(rows)) * (0.05 + 5e-7 * 2 * rows * len(question.look.features))
+def questions(ground: Ground) -> Iterator[Question]:
+    """Yields what is asked: of tables that were made, as far as there is something to see."""
+    for table in ground.made:
+        yield from _questions(ground, table)
+
+
+def _questions(ground: Ground, table: TablePlan) -> Iterator[Question]:
+    own, above = at_rows(ground, table), at_parents(ground, table)
+    family, beside_parents = unit_of_family(table), unit_beside_parents(ground, table)
+    if own.features:
+        yield Question("rows", table, own, family)
+    if above.features:
+        yield Question("with_parents", table, own.beside(above), beside_parents)
+    if ground.plan.children(table.id):
+        yield Question("children", table, own.beside(at_children(ground, table, strict=False)), family)
+        fully = own.beside(above).beside(at_children(ground, table, strict=True))
+        yield Question("children_strict", table, fully, beside_parents)

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+import numpy.typing as npt
+
+from replica.control.record import record_of
 from replica.databases.base import Database
+from replica.evaluation.attacks.attacking import attack_replica
 from replica.evaluation.attacks.base import PrivacyReport
 from replica.evaluation.behaviour import BehaviourScores, score_behaviour
+from replica.evaluation.classifiers import score_classifiers
 from replica.evaluation.coding import in_bins
 from replica.evaluation.columns import ShapeScores, score_columns
 from replica.evaluation.constraints import ConstraintScores, require_alike, score_constraints
+from replica.evaluation.control import control_masks
 from replica.evaluation.copies import score_newness
-from replica.evaluation.detection import DetectionScores, score_detection
+from replica.evaluation.detection import DetectionScores
 from replica.evaluation.excerpts import read_excerpts
 from replica.evaluation.fanouts import score_fan_outs
 from replica.evaluation.figures import Figure, mean_of
@@ -28,7 +35,9 @@ from replica.evaluation.pairs import (
     score_table_pairs,
 )
 from replica.evaluation.pictures import Pictures, draw_pictures
+from replica.evaluation.predicting import UseScores
 from replica.evaluation.servers import asking
+from replica.evaluation.use import unpredictable
 from replica.planning.decisions import Plan
 from replica.progress import Progress, Report, ignore
 from replica.schema.model import Schema
@@ -98,6 +107,7 @@ class EvaluationReport:
         notes: what a reader should know, a line each.
         privacy: what attacks found; None where none was tried.
         detection: how well a classifier tells the replica from the original.
+        use: what models that learned on the replica are worth on the original.
         plan: what was known of the original.
         pictures: what there is to see, by table: values and rows of both databases, for no log.
     """
@@ -109,6 +119,7 @@ class EvaluationReport:
     notes: tuple[str, ...] = ()
     privacy: PrivacyReport | None = None
     detection: DetectionScores = field(default_factory=DetectionScores)
+    use: tuple[UseScores, ...] = ()
     plan: Plan = field(kw_only=True, repr=False)
     pictures: Pictures = field(default_factory=dict, kw_only=True, repr=False)
 
@@ -142,30 +153,37 @@ def evaluate(
         source: the original.
         target: the replica.
         plan: what is known of the original.
-        settings: the seed, how many processes to use, and queries of the user's own.
+        settings: the seed, how many processes to use, queries of the user's own, and the record of who was kept out
+            of learning.
         report: told how far the comparison is.
 
     Raises:
         EvaluateError: the replica does not have the original's tables and columns, a query of the user's is wrong, or
             a process was killed.
+        RecordError: the record is missing, or is of other databases.
     """
     own = read_queries(settings.queries)
     constraints = check_constraints(source, target, plan.schema, report)
     settings = replace(settings, fit_rows=MOST_ROWS)
     with source.snapshot() as original, target.snapshot() as synthetic, asking(original, synthetic) as servers:
         check_queries(servers, own)
+        record = record_of(original, synthetic, plan.schema, settings.record)
         ground = read_ground(original, synthetic, plan, settings, report)
         behaviour = score_behaviour(servers, ground, own, report)
         excerpts = read_excerpts((original, synthetic), plan)
     tables = tuple(_score_table(ground, table, report) for table in ground.original)
+    controls = control_masks(ground, record.split) if record else {}
     pairs = {table.table: _worst_pairs(table.pairs) for table in tables if table.pairs}
+    detection, use = score_classifiers(ground, settings.processes, report)
     return EvaluationReport(
         tables,
         _score_relations(ground, report),
         constraints,
         behaviour,
-        _notes(ground),
-        detection=score_detection(ground, settings.processes, report),
+        _notes(ground, controls),
+        privacy=attack_replica(ground, controls, report),
+        detection=detection,
+        use=use,
         plan=plan,
         pictures=draw_pictures(ground, (ground.original, ground.synthetic), excerpts, pairs),
     )
@@ -212,9 +230,14 @@ def _score_relations(ground: Ground, report: Report) -> RelationScores:
     )
 
 
-def _notes(ground: Ground) -> tuple[str, ...]:
-    return tuple(
+def _notes(ground: Ground, controls: Mapping[str, npt.NDArray[np.bool_]]) -> tuple[str, ...]:
+    sampled = (
         f"{table}: whole families were compared, {len(rows):,} of {rows.total:,} rows"
         for table, rows in ground.original.items()
         if table in ground.sampled
     )
+    kept_out = (
+        f"{table}: {int(mask.sum()):,} of {len(mask):,} rows were kept out of learning"
+        for table, mask in list(controls.items())[:1]
+    )
+    return (*sampled, *kept_out, *unpredictable(ground))

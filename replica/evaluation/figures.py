@@ -42,6 +42,12 @@ class Figure:
         return max(0.0, self._off(self.value) - self._off(self.ceiling)) if self.ceiling is not None else 0.0
 
     @property
+    def surely_below_ceiling(self) -> float:
+        """How far at least the value lies under its ceiling: what is left when chance gets its due."""
+        nearest = min(max(self.best, self.low), self.high)
+        return max(0.0, self._off(nearest) - self._off(self.ceiling)) if self.ceiling is not None else 0.0
+
+    @property
     def fidelity(self) -> float | None:
         """Where the value lies between floor, 0, and ceiling, 1; None where these are hardly apart."""
         if self.ceiling is None or self.floor is None:
@@ -59,6 +65,17 @@ class Figure:
         low, high = (2 * self.best - self.high, 2 * self.best - self.low) if turned else (self.low, self.high)
         ceiling, floor = (None if end is None else self.best + self._off(end) for end in (self.ceiling, self.floor))
         return Figure(self.best + self._off(self.value), low, high, ceiling, floor, self.best)
+
+    @property
+    def as_likeness(self) -> Figure:
+        """The same as a score of which 1 is the best: 0 where everything is told apart, or everything copied."""
+        if self.best >= 1.0:
+            return self
+        scale = max(self.best, 1.0 - self.best)
+        reach = max(self._off(self.low), self._off(self.high))
+        nearest = self._off(min(max(self.best, self.low), self.high))
+        ceiling, floor = (None if end is None else 1.0 - self._off(end) / scale for end in (self.ceiling, self.floor))
+        return Figure(1.0 - self._off(self.value) / scale, 1.0 - reach / scale, 1.0 - nearest / scale, ceiling, floor)
 
     def _off(self, value: float) -> float:
         return abs(value - self.best)

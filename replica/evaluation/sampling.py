@@ -28,7 +28,7 @@ class Samples:
 
 
 def draw_samples(units: Sequence[Ints], most: int, rng: np.random.Generator) -> Samples:
-    """Draws four samples of the same size, family by family.
+    """Draws four samples of the same size: halves of the original by families, and rows at random of the others.
 
     Args:
         units: numbers of the family of each row of the original, the replica and the floor: shape (rows,) each.
@@ -36,11 +36,11 @@ def draw_samples(units: Sequence[Ints], most: int, rng: np.random.Generator) -> 
         rng: the random stream.
     """
     original, synthetic, floor = (_or_rows(unit) for unit in units)
-    mixed = _mixed(original, rng)
-    half, other = _halves(mixed, original)
-    drawn = half, _mixed(synthetic, rng), other, _mixed(floor, rng)
+    half, other = _halves(_mixed(original, rng), original)
+    drawn = half, np.arange(len(synthetic)), other, np.arange(len(floor))
     size = min(most, *(len(rows) for rows in drawn))
-    rows = tuple(one[:size] for one in drawn)
+    # At random and not by whole families, so that there are as many families as can be.
+    rows = tuple(rng.permutation(one)[:size] for one in drawn)
     sides = original, synthetic, original, floor
     found = tuple(unit[one] for unit, one in zip(sides, rows, strict=True))
     return Samples((rows[0], rows[1], rows[2], rows[3]), (found[0], found[1], found[2], found[3]))

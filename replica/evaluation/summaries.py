@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from replica.evaluation.ground import Feature, Ground, Side, Values
 from replica.evaluation.views import take
-from replica.evaluation.wide import Look
+from replica.evaluation.wide import NOTHING, Look
 from replica.planning.decisions import TablePlan
 from replica.schema.model import ForeignKey
 
@@ -58,7 +58,7 @@ def at_children(ground: Ground, table: TablePlan, *, strict: bool) -> Look:
         table: the parent.
         strict: spread, extremes and commonest shares too, and moments.
     """
-    found = Look((), lambda _side, _rows: [])
+    found = NOTHING
     for key in ground.plan.children(table.id):
         found = found.beside(_along_reference(ground, key, strict=strict))
     return found
@@ -76,7 +76,7 @@ def _along_reference(ground: Ground, key: ForeignKey, *, strict: bool) -> Look:
         summed = (way(families, child.values[feature.name]) for feature, ways in wanted for way in ways.values())
         return [take(one, rows) for one in (count, *summed)]
 
-    return Look(features, values)
+    return Look(features, values, ("",) * len(features))
 
 
 Way = Callable[[Families, Values], Floats]

@@ -7,22 +7,26 @@ up anyway, so of them it sees only whether there is one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from replica.evaluation.boosting import NULL, Codes
 from replica.evaluation.ground import Feature, Ground, Side, Values, keys_of
+from replica.evaluation.sampling import FEWEST_UNITS
 from replica.evaluation.seasons import in_days, returning
 from replica.evaluation.views import take
 from replica.inference import is_personal
 from replica.planning.decisions import TablePlan
-from replica.schema.model import column_list
+from replica.schema.model import ForeignKey
 
 Ints = npt.NDArray[np.int64]
 
 CODES = 250
+MANY = 100
+"""Fewer parents than this would be known by heart."""
 
 
 @dataclass(frozen=True)
@@ -32,36 +36,38 @@ class Look:
     Attributes:
         features: what the columns are.
         values: takes a side and numbers of rows, negative for none, and gives the values of each feature.
+        columns: of each feature, the table's own column that it comes from; empty for those of other tables.
     """
 
     features: tuple[Feature, ...]
     values: Callable[[Side, Ints], list[Values]]
+    columns: tuple[str, ...]
 
     def beside(self, other: Look) -> Look:
         """Returns a look at the columns of both."""
         features = (*self.features, *other.features)
-        return Look(features, lambda side, rows: self.values(side, rows) + other.values(side, rows))
+        columns = (*self.columns, *other.columns)
+        return Look(features, lambda side, rows: self.values(side, rows) + other.values(side, rows), columns)
 
-    def named(self, before: str) -> Look:
-        """Returns the same with something before the names."""
-        return replace(self, features=tuple(replace(one, name=f"{before}.{one.name}") for one in self.features))
+
+NOTHING = Look((), lambda _side, _rows: [], ())
+"""A look at no column."""
 
 
 def at_rows(ground: Ground, table: TablePlan) -> Look:
     """Looks at a row's own columns, and at the month, weekday and hour of its moments."""
     features: list[Feature] = []
-    ways: list[Callable[[Values], list[Values]]] = []
+    columns: list[str] = []
+    ways: dict[str, Callable[[Values], list[Values]]] = {}
     for feature in ground.features[table.id]:
-        found, way = _seen(table, feature)
+        found, ways[feature.name] = _seen(table, feature)
         features += found
-        ways.append(way)
-    names = [feature.name for feature in ground.features[table.id]]
+        columns += [feature.name] * len(found)
 
     def values(side: Side, rows: Ints) -> list[Values]:
-        pairs = zip(names, ways, strict=True)
-        return [value for name, way in pairs for value in way(take(side[table.id].values[name], rows))]
+        return [value for name, way in ways.items() for value in way(take(side[table.id].values[name], rows))]
 
-    return Look(tuple(features), values)
+    return Look(tuple(features), values, tuple(columns))
 
 
 def _seen(table: TablePlan, feature: Feature) -> tuple[list[Feature], Callable[[Values], list[Values]]]:
@@ -82,12 +88,51 @@ def _presence(values: Values) -> Values:
 
 
 def at_parents(ground: Ground, table: TablePlan) -> Look:
-    """Looks at the columns of all rows that a row points to."""
-    found = Look((), lambda _side, _rows: [])
-    for key in keys_of(table):
-        above = at_rows(ground, ground.plan.by_id[key.parent]).named(column_list(key.columns))
-        found = found.beside(_along(above, table.id, key.id))
+    """Looks at the columns of the rows that a row points to."""
+    found = NOTHING
+    for key in many_parents(ground, table):
+        found = found.beside(_along(at_rows(ground, ground.plan.by_id[key.parent]), table.id, key.id))
     return found
+
+
+def many_parents(ground: Ground, table: TablePlan) -> list[ForeignKey]:
+    """Returns the references that lead to copied rows, or to enough different ones.
+
+    A classifier knows a handful of rows by heart, and those that were made are others than the original's, however well
+    they were made: that would say nothing.
+    """
+    sides = [side[table.id] for side in (ground.original, ground.synthetic)]
+    return [
+        key
+        for key in keys_of(table)
+        if ground.plan.by_id[key.parent].role == "lookup"
+        or min(len(np.unique(rows.parents[key.id])) for rows in sides) > MANY
+    ]
+
+
+def unit_of_family(table: TablePlan) -> Callable[[Side], Ints]:
+    """Returns what gives the family of each row."""
+    return lambda side: side[table.id].unit
+
+
+def unit_beside_parents(ground: Ground, table: TablePlan) -> Callable[[Side], Ints]:
+    """Returns what rows count as one where they stand beside their parents: the family, or a parent of more rows.
+
+    Rows of one parent are no evidence for each other. Of several parents that which has most rows counts, since it is
+    the one that a classifier may recognise.
+    """
+    made = (key for key in many_parents(ground, table) if ground.plan.by_id[key.parent].role != "lookup")
+    ways: list[Callable[[Side], Ints]] = [unit_of_family(table)]
+    ways += (partial(_unit_along, table.id, key.id) for key in made)
+    sizes = [len(np.unique(way(ground.original))) for way in ways]
+    able = [i for i, size in enumerate(sizes) if size >= FEWEST_UNITS]
+    return ways[min(able, key=lambda i: sizes[i], default=0)]
+
+
+def _unit_along(table: str, key: str, side: Side) -> Ints:
+    """The parent of each row; rows without one count for themselves."""
+    parents = side[table].parents[key]
+    return np.where(parents >= 0, parents, len(parents) + int(parents.max(initial=0)) + np.arange(len(parents)))
 
 
 def _along(above: Look, table: str, key: str) -> Look:
@@ -97,7 +142,7 @@ def _along(above: Look, table: str, key: str) -> Look:
         step = side[table].parents[key]
         return above.values(side, np.where(rows >= 0, step[np.maximum(rows, 0)] if len(step) else -1, -1))
 
-    return replace(above, values=values)
+    return Look(above.features, values, ("",) * len(above.features))
 
 
 # Codes

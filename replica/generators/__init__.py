@@ -8,10 +8,12 @@ from typing import Final
 from replica.errors import UnknownNameError
 from replica.generators.autoregressive import Autoregressive
 from replica.generators.base import TableGenerator
+from replica.generators.diffusion import Diffusion
 from replica.generators.marginal import Marginal
 
 GENERATORS: Final[Mapping[str, type[TableGenerator]]] = {
     "autoregressive": Autoregressive,
+    "diffusion": Diffusion,
     "marginal": Marginal,
 }
 """Families by the name that settings and schema maps use. A new one is a file and a line here."""

@@ -48,6 +48,8 @@ class Imagined:
         seed: the root seed.
         evaluate: a server's evaluation of conditions.
         schema_map: what a person says of the tables; None without a map.
+        given: tables that are there already, with the columns that others point to.
+        loose: True where only what others point to must tell rows apart, since the rows are never loaded.
         frames: the columns that are made, by table.
     """
 
@@ -57,6 +59,8 @@ class Imagined:
     seed: int
     evaluate: Evaluate | None
     schema_map: SchemaMap | None = None
+    given: Mapping[str, Columns] = field(default_factory=dict)
+    loose: bool = False
     frames: dict[str, Columns] = field(default_factory=dict)
 
 
@@ -70,7 +74,9 @@ def imagine_rows(imagined: Imagined) -> dict[str, Columns]:
         UnsatisfiableError: a check leaves no value that is known here or named in a definition.
         PlanError: no value is known for a column that may not be null.
     """
+    imagined.frames.update(imagined.given)
     names = [name for layer in imagined.order.generations for name in layer if name in imagined.rows]
+    names = [name for name in names if name not in imagined.given]
     for name in names:
         imagined.frames[name] = _own_columns(imagined, imagined.schema.by_id[name])
     for name in names:
@@ -88,7 +94,7 @@ def _own_columns(imagined: Imagined, table: Table) -> Columns:
             continue
         rng = stream(imagined.seed, "imagine", table.id, column.name)
         domain = _named_tables(table, column, domain_of(column, checks))
-        wanted = Wanted(column, domain, n, _is_key(table, column), rng, _mapped_kind(imagined, table, column))
+        wanted = Wanted(column, domain, n, _is_key(imagined, table, column), rng, _mapped_kind(imagined, table, column))
         values = imagine_values(wanted)
         if values.null_count == n > 0 and not column.nullable:
             values = accepted_values(table, column, n, imagined.evaluate)
@@ -135,8 +141,10 @@ def _pointed(imagined: Imagined, table: Table) -> set[str]:
     return {column for key in imagined.schema.referencing(table.id) for column in key.parent_columns}
 
 
-def _is_key(table: Table, column: Column) -> bool:
+def _is_key(imagined: Imagined, table: Table, column: Column) -> bool:
     """True where a unique rule holds the column and no other that could tell rows apart as well."""
+    if imagined.loose:
+        return column.name in _pointed(imagined, table)
     rules = [unique for unique in table.uniques if column.name in unique.columns]
     return any(
         len([name for name in rule.columns if name not in table.reference_columns]) == 1 or len(rule.columns) == 1

@@ -17,6 +17,7 @@ import rstr
 from replica.constraints.candidates import literals
 from replica.constraints.domains import Domain, domain_of
 from replica.constraints.inner import column_checks
+from replica.constraints.patterns import in_python
 from replica.imagining.names import is_birth, is_late, pool, scale_named, texts_named, values_in_comment
 from replica.inference.personal import guess_personal, words_of
 from replica.kinds import kind_named
@@ -217,11 +218,11 @@ def _base36(number: int) -> str:
 
 
 def _matching(wanted: Wanted) -> Objects:
-    """Texts that match a check's regular expression, as far as Python reads it as PostgreSQL does."""
+    """Texts that match a check's regular expression, as far as Python reads it."""
     maker = rstr.Rstr(Random(int(wanted.rng.integers(0, 2**31))))  # noqa: S311 - made-up texts are no secrets
-    pattern = wanted.domain.patterns[0]
     count = wanted.n if wanted.distinct else min(wanted.n, _MOST_PATTERNS)
     try:
+        pattern = in_python(wanted.domain.patterns[0], ascii_only=True)
         made = [maker.xeger(pattern) for _ in range(count)]
     except (re.error, ValueError, NotImplementedError, OverflowError):
         made = ["a"]

@@ -18,7 +18,7 @@ from replica.inference.undeclared import Undeclared, infer_undeclared
 from replica.kinds.personal import IDENTIFYING
 from replica.progress import Progress, Report, ignore
 from replica.schema.model import Schema, Table
-from replica.schema.schema_map import LOCALE, ColumnMap, Comments, SchemaMap, TableMap, rule_key
+from replica.schema.schema_map import LOCALE, ColumnMap, Comments, Role, SchemaMap, TableMap, rule_key
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,18 @@ def with_inferred(snapshot: Snapshot, schema: Schema) -> Schema:
         PrivilegeError: a table may not be read.
     """
     return infer_undeclared(schema, _samples(snapshot, schema, ignore), snapshot).added_to(schema)
+
+
+def guess_people(snapshot: Snapshot, schema: Schema) -> tuple[Schema, Mapping[str, Role]]:
+    """Returns a schema with the references that a draft would add to it, and the roles that it would give its tables.
+
+    Raises:
+        PrivilegeError: a table may not be read.
+    """
+    samples = _samples(snapshot, schema, ignore)
+    schema = infer_undeclared(schema, samples, snapshot).added_to(schema)
+    samples = {name: replace(sample, table=schema.by_id[name]) for name, sample in samples.items()}
+    return schema, guess_roles(schema, samples).roles
 
 
 def _samples(snapshot: Snapshot, schema: Schema, report: Report) -> dict[str, TableSample]:

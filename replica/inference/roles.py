@@ -304,6 +304,9 @@ def _owner_score(key: ForeignKey, schema: Schema, samples: Samples, roles: Mappi
     """How well a reference serves as the owner; 0 where it cannot."""
     if key.is_self or key.parent not in samples or roles[key.parent] in ("lookup", "skip"):
         return 0.0, ""
+    # What repeats a column of the child's own is chosen to fit it.
+    if set(key.columns) & set(schema.by_id[key.child].own_keys):
+        return 0.0, ""
     # A department is not made under its head.
     if roles[key.child] == "public" and roles[key.parent] in ("subject", "private"):
         return 0.0, ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from replica.progress import Progress, Report, ignore
 from replica.rules import RULES
 from replica.rules.base import Evidence, Looked
 from replica.schema.model import ForeignKey, Schema, column_list
-from replica.schema.rules import AfterParent, Arithmetic, Inequality, Rule
+from replica.schema.rules import AfterParent, Arithmetic, ChildSum, Copied, Inequality, Rule
 from replica.schema.schema_map import TableMap
 from replica.seeds import stream
 
@@ -111,7 +111,7 @@ def _looked(
     own = [key for key in keys if key.child == sample.table.id]
     to_persons = (key.columns for key in own if tables[key.parent].role == "subject")
     holder = () if table.role == "subject" else next(to_persons, None)
-    return Looked(sample.table, table, columns, sample.complete, min_holders, holder)
+    return Looked(replace(sample.table, foreign_keys=tuple(own)), table, columns, sample.complete, min_holders, holder)
 
 
 def _read_for_proof(
@@ -151,32 +151,46 @@ def _read_whole(snapshot: Snapshot, here: Looked, names: set[str]) -> Looked:
 def _without_echoes(found: list[Found], looked: Mapping[str, Looked]) -> Iterator[Found]:
     """Leaves out what other rules, or the order in which moments are made, see to already."""
     decided: set[tuple[str, str]] = set()
-    kept = {(one.table, one.rule) for one in found if one.rule.keep}
     for one in found:
         kind, rule = RULES[one.rule.form], one.rule
+        others = [other.rule for other in found if other.table == one.table and other.rule.keep]
         if kind.defines:
             column = (one.table, kind.ruled(rule)[0])
             if column in decided:
                 continue
             if rule.keep:
                 decided.add(column)
-        if isinstance(rule, Inequality) and _is_part(one, found):
-            continue
-        if isinstance(rule, AfterParent):
-            # What starts after the parent's moment cannot end before it.
-            made = looked[one.table].map.columns[rule.column]
-            base = made.after or made.of
-            if base is not None and (one.table, replace(rule, column=base, keep=True)) in kept:
-                continue
-        yield one
+        is_echo = (
+            (isinstance(rule, Inequality) and _is_part(rule, others))
+            or (isinstance(rule, Copied) and any(_sums(other, one) for other in found))
+            or (isinstance(rule, AfterParent) and _follows(rule, others, looked[one.table].map))
+        )
+        if not is_echo:
+            yield one
 
 
-def _is_part(one: Found, found: list[Found]) -> bool:
+def _is_part(rule: Inequality, others: Iterable[Rule]) -> bool:
     """True for an inequality between a sum and one of its parts."""
-    assert isinstance(one.rule, Inequality)  # noqa: S101 - asked of inequalities only
-    columns = {one.rule.least, one.rule.most}
-    sums = (other.rule for other in found if other.table == one.table and other.rule.keep)
+    columns = {rule.least, rule.most}
     return any(
-        isinstance(rule, Arithmetic) and rule.column in columns and bool(columns & columns_of(rule.equals))
-        for rule in sums
+        isinstance(other, Arithmetic) and other.column in columns and bool(columns & columns_of(other.equals))
+        for other in others
     )
+
+
+def _sums(one: Found, other: Found) -> bool:
+    """True for a rule that sums what the other one says is repeated: no row has two pointing to it."""
+    if not isinstance(one.rule, ChildSum) or not isinstance(other.rule, Copied) or not one.rule.keep:
+        return False
+    summed = one.rule.column, one.rule.table, one.rule.via
+    repeated = other.rule.parent_column, other.table, other.rule.via
+    return summed == repeated and columns_of(one.rule.equals) == {other.rule.column}
+
+
+def _follows(rule: AfterParent, others: Collection[Rule], table: TableMap) -> bool:
+    """True where a moment repeats the other row's, or never comes before one of its row that is known to be later."""
+    if any(isinstance(other, Copied) and (other.column, other.via) == (rule.column, rule.via) for other in others):
+        return True
+    made = table.columns[rule.column]
+    base = made.after or made.of
+    return base is not None and replace(rule, column=base, keep=True) in others

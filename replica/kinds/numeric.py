@@ -65,7 +65,7 @@ class NumericKind:
         holders = data.holders[finite] if data.holders is not None else None
         known = numbers[finite]
         bins = int(data.options.get("bins", DEFAULT_BINS))
-        low, high = _type_range(data.column)
+        low, high = type_range(data.column)
         return cls(
             name=data.column.name,
             base=data.column.type.base,
@@ -178,8 +178,8 @@ def _decimals(numbers: Floats, column: Column) -> int | None:
     return declared
 
 
-def _type_range(column: Column) -> tuple[float, float]:
-    """What the type can hold."""
+def type_range(column: Column) -> tuple[float, float]:
+    """Returns the least and the greatest number that a column's type can hold."""
     kind = column.type
     if kind.base in _INTEGER_RANGES:
         top = 2.0 ** _INTEGER_RANGES[kind.base]

@@ -20,6 +20,7 @@ from replica.planning.decisions import ColumnPlan, Plan, ReferencePlan, TablePla
 from replica.relations.families import FamilyCode, Members, fit_family, summarize
 from replica.relations.fanout import FanOut, fit_fan_out
 from replica.relations.gaps import Measure, fit_gaps, in_measure, in_units
+from replica.relations.joins import NULL, UNKNOWN
 from replica.relations.layout import BlockKind, Layout, make_layout
 from replica.relations.sequences import SequenceCode, fit_sequence
 from replica.schema.model import ForeignKey
@@ -78,6 +79,7 @@ class _Draft:
     fan_outs: dict[str, FanOut] = field(default_factory=dict)
     families: dict[str, FamilyCode] = field(default_factory=dict)
     kept: bool = False
+    families_apart: bool = False
     parts: dict[tuple[BlockKind, str], Parts] = field(default_factory=dict)
 
     @property
@@ -93,15 +95,18 @@ class _Draft:
         return Members(np.concatenate(codes, axis=1) if codes else empty, spans, parent)
 
 
-def encode_tables(plan: Plan, sources: Mapping[str, SourceTable], seed: int) -> dict[str, EncodedTable]:
+def encode_tables(
+    plan: Plan, sources: Mapping[str, SourceTable], seed: int, *, families: bool = True
+) -> dict[str, EncodedTable]:
     """Learns the codes of all tables and returns their rows encoded.
 
     Args:
         plan: what was decided.
         sources: the rows.
         seed: the root seed.
+        families: whether to sum up what the rows that point to one row have in common.
     """
-    drafts = {table.id: _Draft(sources[table.id]) for table in plan.tables}
+    drafts = {table.id: _Draft(sources[table.id], families_apart=not families) for table in plan.tables}
     for draft in drafts.values():
         draft.kept = _is_kept(plan, draft)
         _encode_columns(plan, draft, seed)
@@ -115,7 +120,7 @@ def encode_tables(plan: Plan, sources: Mapping[str, SourceTable], seed: int) -> 
         _encode_fan_outs(plan, draft, drafts)
         for key in plan.children(table.id):
             child = drafts[key.child]
-            if child.plan.owner is not None and child.plan.owner.id == key.id:
+            if families and child.plan.owner is not None and child.plan.owner.id == key.id:
                 _encode_family(draft, child, key, seed)
     return {name: _finish(draft) for name, draft in drafts.items()}
 
@@ -332,14 +337,18 @@ def _anchors(draft: _Draft, owner: _Draft, measure: Measure) -> dict[str, Ints]:
     if measure == "number" and not _are_years(draft):
         return {}
     found = {}
-    rows = np.maximum(draft.source.owner, 0)
     for column in owner.plan.by("kind"):
         family = column.column.type.family
         if family in _MOMENTS and len(owner.source) and not is_null(owner.source.column(column.name)).any():
-            numbers = order_numbers(owner.source.column(column.name))[rows]
-            found[column.name] = in_measure(numbers, family, measure)
+            found[column.name] = anchors_of(column.name, measure, draft.source, owner.source)
     # Rows without an owner have nothing to be counted from.
     return found if (draft.source.owner >= 0).all() else {}
+
+
+def anchors_of(column: str, measure: Measure, source: SourceTable, owners: SourceTable) -> Ints:
+    """Returns the moment in a column of its owner that each row may be counted from: shape (rows,)."""
+    numbers = np.append(order_numbers(owners.column(column)), 0)[np.maximum(source.owner, 0)]
+    return in_measure(numbers, owners.plan.table.by_name[column].type.family, measure)
 
 
 def _are_years(draft: _Draft) -> bool:
@@ -400,7 +409,7 @@ def _encode_reference(draft: _Draft, reference: ReferencePlan, drafts: dict[str,
     family, clusters = _cluster_parents(draft, parent, key, drafts, rng)
     parent.families[key.id] = family
     parent.parts["family", key.id] = (family.spans, clusters)
-    depths = _depths(rows) if key.is_self else None
+    depths = _depths(rows, rng) if key.is_self else None
     levels = int(depths.max(initial=0)) + 1 if depths is not None else 0
     code = ReferenceCode(key.id, None, family.sizes, nulls, tree=depths is not None, depths=levels)
     seen = (
@@ -446,7 +455,7 @@ def _known(rows: Ints, n_parents: int, rng: np.random.Generator) -> Ints:
 
 def _add_common(parent: _Draft, child: _Draft, key: ForeignKey, rng: np.random.Generator) -> None:
     """Gives kept rows a coarse code of what points to them, so that their other columns go with it."""
-    if parent.plan.role == "lookup":
+    if parent.plan.role == "lookup" or parent.families_apart:
         return
     counts = parent.source.fan_outs[key.id]
     features = summarize(child.members(child.source.parents[key.id], "attribute", "order", "calendar"), len(counts))
@@ -469,19 +478,29 @@ def _cluster_parents(
         features.append(summarize(Members(codes, above.spans, draft.source.parents[key.id]), n))
     own = parent.members(np.arange(n), "attribute", "order", "calendar")
     features.append(summarize(own, n))
-    return fit_family(key.id, np.concatenate(features, axis=1), counts, rng, levels=_REFERENCE_LEVELS)
+    # Rows of other persons are not told apart where no more may be known of them than that they are there.
+    levels = 0 if draft.families_apart and parent.plan.private else _REFERENCE_LEVELS
+    return fit_family(key.id, np.concatenate(features, axis=1), counts, rng, levels=levels)
 
 
-def _depths(rows: Ints) -> Ints | None:
-    """How far below a root each row of a tree stands; None where rows lead in a circle."""
-    depth = np.full(len(rows), -1)
-    depth[rows < 0] = 0
+def _depths(rows: Ints, rng: np.random.Generator) -> Ints | None:
+    """How far below a root each row of a tree stands; None where rows lead in a circle.
+
+    A row below one that was not read is no root: it stands as deep as any other that is none.
+    """
+    depth = np.where(rows == NULL, 0, -1)
+    _descend(depth, rows)
+    lost, known = rows == UNKNOWN, depth[depth > 0]
+    depth[lost] = rng.choice(known, int(lost.sum())) if len(known) else 1
+    _descend(depth, rows)
+    return depth if (depth >= 0).all() else None
+
+
+def _descend(depth: Ints, rows: Ints) -> None:
+    """Fills in the depth of rows that stand below rows whose depth is known."""
     for level in range(1, _MAX_DEPTH):
         below = (depth < 0) & (depth[np.maximum(rows, 0)] == level - 1) & (rows >= 0)
-        if not below.any():
-            break
         depth[below] = level
-    return depth if (depth >= 0).all() else None
 
 
 def _encode_fan_outs(plan: Plan, draft: _Draft, drafts: Mapping[str, _Draft]) -> None:

@@ -22,8 +22,8 @@ def learn_partial_nulls(source: SourceTable) -> dict[str, PartialNulls]:
         names = [name for name in key.columns if name in source.frame.column_names]
         if len(names) == len(key.columns) and len(source):
             single = _told_apart(source.plan, key)
-            nulls = [is_null(source.column(name)) | (name in single) for name in names]
-            found[key.id] = count_patterns(np.column_stack(nulls))
+            nulls = np.column_stack([is_null(source.column(name)) for name in names])
+            found[key.id] = count_patterns(nulls, np.isin(names, list(single)))
     return {name: patterns for name, patterns in found.items() if patterns is not None}
 
 

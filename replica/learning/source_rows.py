@@ -106,7 +106,7 @@ def read_source(
         report: told of every table that has been read.
         columns: which columns to read; those that are learned if None. Keys and orders are read anyway.
     """
-    columns = columns or _columns_to_learn
+    columns = columns or columns_to_learn
     report(Progress("read", "counting", 0, 1))
     totals = {table.id: snapshot.row_count(table.table) for table in plan.tables}
     wanted_rows = sum(min(total, settings.fit_rows) for total in totals.values())
@@ -165,8 +165,8 @@ def _owner_path(plan: Plan, table: TablePlan) -> tuple[ForeignKey, ...]:
     return tuple(path)
 
 
-def _columns_to_learn(_: Plan, table: TablePlan) -> dict[str, Reading]:
-    """The columns that are learned, and how each is read."""
+def columns_to_learn(_: Plan, table: TablePlan) -> dict[str, Reading]:
+    """Returns the columns that are learned, and how each is read."""
     wanted: dict[str, Reading] = {}
     for found in table.columns:
         if found.producer == "kind":

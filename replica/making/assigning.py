@@ -54,11 +54,11 @@ class Assigner:
         if key.id in made.parents:
             return
         n, parent = len(made), self.database.tables[key.parent]
-        if key.id in made.fitted.copied:
-            made.parents[key.id] = _copied(made.fitted.copied[key.id], n, len(parent), is_self=key.is_self)
-            return
         self.database.ready(parent)
         if key.id in made.parents:
+            return
+        if key.id in made.fitted.copied:
+            made.parents[key.id] = _copied(made.fitted.copied[key.id], n, len(parent), is_self=key.is_self)
             return
         # Those that fill its other columns come first.
         for found in made.plan.references:

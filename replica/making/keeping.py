@@ -22,26 +22,14 @@ from replica.planning.rules import follows_owner
 from replica.relations.gaps import in_units
 from replica.relations.joins import group_numbers
 from replica.rules import RULES
-from replica.rules.arithmetic import stored
 from replica.rules.base import measured
+from replica.rules.numbers import stored
 from replica.schema.model import Column, ForeignKey
-from replica.schema.rules import (
-    AfterParent,
-    Arithmetic,
-    ChildCount,
-    ChildSum,
-    Dependency,
-    Inequality,
-    NullWhen,
-    Periods,
-)
+from replica.schema.rules import AfterParent, ChildrenRule, ParentRule, Periods
 from replica.seeds import stream
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-
-# Rules that a row keeps or breaks by itself: copied whole, it keeps them.
-_OF_ONE_ROW = (Arithmetic, Dependency, Inequality, NullWhen)
 
 
 @dataclass
@@ -149,7 +137,7 @@ class Ruler:
 
     def aggregates(self, plan: TablePlan) -> set[str]:
         """Returns the columns that count or add up other rows, and those that are made of them."""
-        found = {one.column for one in plan.rules if isinstance(one.rule, ChildSum | ChildCount)}
+        found = {one.column for one in plan.rules if isinstance(one.rule, ChildrenRule)}
         while more := {
             one.column
             for one in plan.rules
@@ -169,7 +157,7 @@ class Ruler:
         names = list(free)
         graph = nx.Graph()
         for found in made.plan.rules:
-            if isinstance(found.rule, _OF_ONE_ROW):
+            if RULES[found.rule.form].alone:
                 columns = RULES[found.rule.form].reads(found.rule, made.plan.table)[made.plan.id]
                 nx.add_path(graph, sorted(columns))
         together = {name: tuple(sorted(part)) for part in nx.connected_components(graph) for name in part}
@@ -316,9 +304,9 @@ def _in_order(plan: TablePlan) -> list[str]:
 
 def aggregated(plan: TablePlan) -> Iterator[str]:
     """Returns the tables whose rows a table's rules add up or count."""
-    yield from (found.rule.table for found in plan.rules if isinstance(found.rule, ChildSum | ChildCount))
+    yield from (found.rule.table for found in plan.rules if isinstance(found.rule, ChildrenRule))
 
 
-def bounded_by(plan: TablePlan) -> Iterator[str]:
-    """Returns the tables whose moments bound those of a table."""
-    yield from (_key(plan, found.rule.via).parent for found in plan.rules if isinstance(found.rule, AfterParent))
+def looked_up(plan: TablePlan) -> Iterator[str]:
+    """Returns the tables in whose rows a table's rules look, through its references."""
+    yield from (_key(plan, found.rule.via).parent for found in plan.rules if isinstance(found.rule, ParentRule))

@@ -1,4 +1,4 @@
-"""Whole numbers that order the rows of an owner, kept among those that the checks on them leave."""
+"""What orders the rows of an owner, kept among the values that checks and unique rules leave."""
 
 from __future__ import annotations
 
@@ -42,6 +42,18 @@ def keep_in_order(
         rows = np.flatnonzero(family == number)
         if len(rows) <= len(allowed):
             found[rows] = np.sort(rng.choice(allowed, len(rows), replace=False))
+    return found
+
+
+def all_different(values: Ints) -> Ints:
+    """Moves values up, as little as needed, until none comes twice among all rows; their order stays.
+
+    Args:
+        values: whole numbers; shape (rows,).
+    """
+    order, places = np.argsort(values, kind="stable"), np.arange(len(values))
+    found = np.empty_like(values)
+    found[order] = np.maximum.accumulate(values[order] - places) + places
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,13 +11,14 @@ import pyarrow as pa
 from replica.constraints.domains import domain_of
 from replica.constraints.exclusion import keep_exclusion, packing_of, read_by
 from replica.constraints.judging import Judge, reads, reads_of
-from replica.constraints.repair import Duty, keep_checks
+from replica.constraints.repair import Duty, keep_checks, put
 from replica.constraints.unique import Rule, keep_unique, key_parts
 from replica.databases.base import Evaluate
 from replica.errors import UnsatisfiableError
 from replica.kinds.categorical import CategoricalKind
 from replica.making.keeping import Ruler
 from replica.making.made import MadeDatabase, MadeTable
+from replica.making.variety import Variety, rows_to_differ, varieties
 from replica.planning.decisions import Plan, ReferencePlan, TablePlan, UniquePlan
 from replica.schema.model import Check, Exclusion, Table, Unique, quote_name
 from replica.seeds import stream
@@ -38,6 +40,7 @@ class Settler:
         ruler: keeps rules that no schema declares.
         evaluate: a server's evaluation of conditions that are not understood here.
         seed: the root seed.
+        counts: planned rows by table.
     """
 
     database: MadeDatabase
@@ -45,6 +48,7 @@ class Settler:
     ruler: Ruler
     evaluate: Evaluate | None
     seed: int
+    counts: Mapping[str, int]
 
     def settle(self, made: MadeTable, pending: frozenset[str] = frozenset()) -> None:
         """Settles columns that others point to, and those of unique rules that must be looked after.
@@ -63,12 +67,14 @@ class Settler:
         if len(made) == 0 or table.role == "lookup":
             return
         loose = [unique for unique in self._loose_uniques(made) if not pending & set(_read_by(table.table, unique))]
+        varying = [found for found in varieties(self.plan, table.id, self.counts) if not pending & set(found.columns)]
         excluding = [found for found in table.table.exclusions if not pending & set(found.columns)]
         settled = {name for name in made.columns if self.is_changeable(made, name)}
         self.keep_checks(made, settled.union(*(unique.columns for unique in loose)), 0, pending)
         # What keeps one rule may break another, so they take turns.
         for turn in range(TURNS):
             changed = {unique.name: self._keep_unique(made, unique, turn, pending) for unique in loose}
+            changed |= {", ".join(found.columns): self._keep_variety(made, found, turn, pending) for found in varying}
             changed |= {found.name: self._keep_exclusion(made, found) for found in excluding}
             if not any(changed.values()):
                 break
@@ -101,6 +107,28 @@ class Settler:
 
     def _keep_unique(self, made: MadeTable, unique: Unique, turn: int, pending: frozenset[str]) -> tuple[str, ...]:
         """Changes values until a unique rule holds, and returns which columns it changed."""
+        rule, columns = self._rule(made, unique, pending)
+        changed = keep_unique(rule, columns, stream(self.seed, "unique", made.plan.id, unique.name, turn))
+        made.columns |= changed
+        return tuple(changed)
+
+    def _keep_variety(self, made: MadeTable, variety: Variety, turn: int, pending: frozenset[str]) -> tuple[str, ...]:
+        """Makes some rows differ until there are enough combinations, and returns which columns that changed."""
+        rule, columns = self._rule(made, Unique("variety", variety.columns), pending)
+        rows = rows_to_differ([columns[name] for name in variety.columns], variety.least)
+        if rows is None:
+            return ()
+        rng = stream(self.seed, "variety", made.plan.id, *variety.columns, turn)
+        try:
+            changed = keep_unique(rule, {name: values.take(pa.array(rows)) for name, values in columns.items()}, rng)
+        except UnsatisfiableError:
+            # The table that needs them says which of its rows lack a row to point to.
+            return ()
+        made.columns |= {name: put(columns[name], rows, values) for name, values in changed.items()}
+        return tuple(changed)
+
+    def _rule(self, made: MadeTable, unique: Unique, pending: frozenset[str]) -> tuple[Rule, dict[str, pa.Array]]:
+        """A unique rule with what may be changed for it, and the columns that it and its checks read."""
         table = made.plan
         names = _read_by(table.table, unique)
         changeable = tuple(name for name in names if self.is_changeable(made, name))
@@ -113,17 +141,13 @@ class Settler:
         columns = {name: self.database.column(table.id, name) for name in read}
         listed = frozenset(column.name for column in table.by("kind") if column.kind in _LISTED)
         listed |= {name for name in changeable if domains[name].values is not None}
-        rng = stream(self.seed, "unique", table.id, unique.name, turn)
         kinds = {name: made.fitted.kinds.get(name) for name in listed & set(columns)}
         known = {
             name: pa.array(kind.values, pa.string()).cast(columns[name].type)
             for name, kind in kinds.items()
             if isinstance(kind, CategoricalKind)
         }
-        rule = Rule(self.judge(table), unique, changeable, listed, known, checks)
-        changed = keep_unique(rule, columns, rng)
-        made.columns |= changed
-        return tuple(changed)
+        return Rule(self.judge(table), unique, changeable, listed, known, checks), columns
 
     def _keep_exclusion(self, made: MadeTable, exclusion: Exclusion) -> tuple[str, ...]:
         """Packs periods until an EXCLUDE constraint holds, and returns which columns that changed."""

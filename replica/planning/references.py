@@ -43,7 +43,9 @@ def owner_of(table: Table, table_map: TableMap, skipped: Mapping[str, str]) -> F
         raise PlanError(f"{where} is not a reference of the table; its references are {known}")
     if found[0].is_self:
         raise PlanError(f"{where} points to the table itself, which cannot own its rows: choose another or none")
-    return None if found[0].parent in skipped else found[0]
+    # What repeats a column of the table's own is chosen to fit it; an owner would fill it.
+    own = set(found[0].columns) & set(table.own_keys)
+    return None if found[0].parent in skipped or own else found[0]
 
 
 def refuse_owner_circles(owners: Mapping[str, ForeignKey]) -> None:
@@ -177,7 +179,7 @@ def holder_path(table: Table, table_map: TableMap, around: Surroundings) -> tupl
     keys = [
         key
         for key in around.schema.foreign_keys
-        if key.child not in around.skipped and key.parent not in around.skipped
+        if key.child not in around.skipped and key.parent not in around.skipped and not _is_beside_owner(key, around)
     ]
     for name, other in around.schema_map.tables.items():
         if other.role == "subject" and name not in around.skipped and (path := paths_to(table.id, name, keys)):
@@ -188,3 +190,9 @@ def holder_path(table: Table, table_map: TableMap, around: Surroundings) -> tupl
         upward.append(around.owners[at])
         at = around.owners[at].parent
     return tuple(upward)
+
+
+def _is_beside_owner(key: ForeignKey, around: Surroundings) -> bool:
+    """True for another reference to the owner's table: who approved a row is not whose row it is."""
+    owner = around.owners.get(key.child)
+    return owner is not None and owner.parent == key.parent and owner.id != key.id

@@ -12,16 +12,16 @@ from typing import Literal
 
 import networkx as nx
 import numpy as np
-import pyarrow as pa
 
-from replica.constraints.checks import NotReadableError, columns_of, numbers_of
+from replica.constraints.checks import NotReadableError
 from replica.errors import PlanError
 from replica.planning.decisions import RulePlan, TablePlan, UniquePlan
 from replica.planning.scope import require_columns
 from replica.rules import RULES
-from replica.rules.base import MOMENTS, NUMBERS, key_of
-from replica.schema.model import Column, ForeignKey, Schema, Table, column_list, quote_name
-from replica.schema.rules import AfterParent, Arithmetic, ChildCount, ChildSum, Inequality, Periods, Rule
+from replica.rules.base import Reads, key_of
+from replica.rules.numbers import UNREADABLE
+from replica.schema.model import ForeignKey, Schema, Table, column_list, quote_name
+from replica.schema.rules import AfterParent, ChildrenRule, Inequality, ParentRule, Periods, Rule
 from replica.schema.schema_map import SchemaMap
 
 Node = tuple[str, str]
@@ -91,7 +91,7 @@ class _Claims:
 
     def claim(self, table: TablePlan, rule: Rule) -> str | None:
         """Takes a rule in; returns why that cannot be."""
-        for name in self._read_tables(table, rule):
+        for name in RULES[rule.form].reads(rule, table.table):
             if name not in self.tables:
                 return f"{name} gets no rows"
         options = self._options(table, rule)
@@ -111,20 +111,10 @@ class _Claims:
             for columns in found
         }
 
-    def _read_tables(self, table: TablePlan, rule: Rule) -> Iterator[str]:
-        if isinstance(rule, ChildSum | ChildCount):
-            yield rule.table
-        if isinstance(rule, AfterParent):
-            key = key_of(table.table.foreign_keys, table.id, rule.via)
-            if key is not None:
-                yield key.parent
-
     def _obstacle(self, table: TablePlan, rule: Rule, name: str) -> str | None:
         node, kind = (table.id, name), RULES[rule.form]
-        reads = kind.reads(rule, table.table)[table.id]
-        computed = [c.name for c in table.columns if c.name in reads and c.producer in ("generated", "derived")]
-        if computed:
-            return f"the database computes {quote_name(computed[0])}"
+        if computed := next(self._computed(kind.reads(rule, table.table)), None):
+            return f"the database computes {quote_name(computed)}"
         if why := _fixed(table, rule, name, self.tables.values()):
             return why
         if node in self.defined:
@@ -140,6 +130,11 @@ class _Claims:
         if not nx.is_directed_acyclic_graph(trial):
             return f"{quote_name(name)} would be made of itself, through other rules"
         return None
+
+    def _computed(self, reads: Reads) -> Iterator[str]:
+        for name, read in reads.items():
+            columns = self.tables[name].columns if name in self.tables else ()
+            yield from (c.name for c in columns if c.name in read and c.producer in ("generated", "derived"))
 
     def _take(self, table: TablePlan, rule: Rule, name: str) -> None:
         node = (table.id, name)
@@ -224,58 +219,23 @@ def _check_rule(table: Table, rule: Rule, schema: Schema) -> None:
     try:
         reads = RULES[rule.form].reads(rule, table)
     except NotReadableError:
-        raise PlanError(f"{where}: {_UNREADABLE}") from None
+        raise PlanError(f"{where}: {UNREADABLE}") from None
     for name, columns in reads.items():
         if name not in schema.by_id:
             raise PlanError(f"{where}: there is no table {name}")
         require_columns(schema.by_id[name], columns, where)
     _check_reference(table, rule, schema, where)
-    for group, found in _compared(table, rule, schema):
-        wrong = [column.name for column in found if column.type.family not in group]
-        if wrong:
-            raise PlanError(f"{where}: {quote_name(wrong[0])} is neither a number nor a moment, or not as the other is")
-    if isinstance(rule, Arithmetic | ChildSum):
-        _check_expression(table if isinstance(rule, Arithmetic) else schema.by_id[rule.table], rule.equals, where)
-
-
-_UNREADABLE = "its `equals` cannot be read: write numbers, columns of numbers and dates, + - * / and ()"
+    if why := RULES[rule.form].unfit(rule, table, schema):
+        raise PlanError(f"{where}: {why}")
 
 
 def _check_reference(table: Table, rule: Rule, schema: Schema, where: str) -> None:
-    if isinstance(rule, ChildSum | ChildCount):
+    if isinstance(rule, ChildrenRule):
         keys = tuple(key for key in schema.by_id[rule.table].foreign_keys if key.parent == table.id)
         found = key_of(keys, rule.table, rule.via)
-    elif isinstance(rule, AfterParent):
+    elif isinstance(rule, ParentRule):
         found = key_of(table.foreign_keys, table.id, rule.via)
     else:
         return
     if found is None:
         raise PlanError(f"{where}: {column_list(rule.via)} is no reference between the two tables: name its columns")
-
-
-def _compared(table: Table, rule: Rule, schema: Schema) -> Iterator[tuple[frozenset[str], list[Column]]]:
-    """Columns of a rule, and the types that they must have."""
-    if isinstance(rule, Inequality):
-        columns = [table.by_name[rule.least], table.by_name[rule.most]]
-        yield (MOMENTS if columns[0].type.family in MOMENTS else NUMBERS), columns
-    elif isinstance(rule, Periods):
-        yield MOMENTS, [table.by_name[rule.start], table.by_name[rule.end]]
-        yield frozenset({table.by_name[rule.start].type.family}), [table.by_name[rule.end]]
-    elif isinstance(rule, AfterParent):
-        key = next(key for key in table.foreign_keys if key.columns == rule.via)
-        yield MOMENTS, [table.by_name[rule.column], schema.by_id[key.parent].by_name[rule.parent_column]]
-    elif isinstance(rule, Arithmetic | ChildSum | ChildCount):
-        yield NUMBERS, [table.by_name[rule.column]]
-
-
-def _check_expression(table: Table, expression: str, where: str) -> None:
-    """Tries an expression on no rows."""
-    empty = {
-        name: pa.array([], pa.date32() if table.by_name[name].type.family == "date" else pa.float64())
-        for name in columns_of(expression)
-        if table.by_name[name].type.family in NUMBERS | {"date"}
-    }
-    try:
-        numbers_of(expression, empty, 0)
-    except NotReadableError:
-        raise PlanError(f"{where}: {_UNREADABLE}") from None

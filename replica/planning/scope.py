@@ -74,6 +74,7 @@ def with_full_names(settings: Settings, schema: Schema) -> Settings:
         rows={full("--rows", name): count for name, count in settings.rows.items()},
         include=tuple(full("--include", name) for name in settings.include),
         exclude=tuple(full("--exclude", name) for name in settings.exclude),
+        subject=full("--subject", settings.subject) if settings.subject else settings.subject,
     )
 
 

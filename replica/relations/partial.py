@@ -29,13 +29,14 @@ class PartialNulls:
         return drawn
 
 
-def count_patterns(null: Mask) -> PartialNulls | None:
+def count_patterns(null: Mask, left_out: Mask) -> PartialNulls | None:
     """Counts which columns rows have, out of those that have a null; None where none of these has any value.
 
     Args:
         null: which values are null; shape (rows, columns).
+        left_out: columns that count as null in such rows; shape (columns,).
     """
-    nowhere = null[null.any(axis=1)]
+    nowhere = null[null.any(axis=1)] | left_out
     if nowhere.all():
         return None
     patterns, counts = np.unique(~nowhere, axis=0, return_counts=True)

@@ -85,7 +85,8 @@ class SequenceCode:
         n_first = len(self.first.spans)
         values = self.first.decode(_clipped(codes[:, :n_first], self.first.spans), anchors, rng)
         if self.gap is None:
-            return values
+            # Nobody knows how far a second row stands from the first, but it may not stand where that does.
+            return np.where(is_first, values, before + (DAY_US if self.measure == "timestamp" else 1))
         later = self.gap.decode(_clipped(codes[:, n_first:], self.gap.spans), before, rng)
         return np.where(is_first, values, later)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from replica.evaluation.figures import Figure, mean_of
 from replica.evaluation.pictures import Bars, HeatMap
-from replica.report.measures import sure_shortfall
 
 # Grades of how far something surely lies under its ceiling, the first the best.
 _GRADES = (0.02, 0.05, 0.1, 0.2)
@@ -22,7 +21,7 @@ def grade_of(*figures: Figure | None) -> str:
     mean = mean_of([figure for figure in figures if figure is not None])
     if mean is None or mean.ceiling is None:
         return NO_GRADE
-    return str(sum(sure_shortfall(mean) > least for least in _GRADES))
+    return str(sum(mean.surely_below_ceiling > least for least in _GRADES))
 
 
 def areas(bars: Bars) -> tuple[str, ...]:

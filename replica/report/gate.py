@@ -16,7 +16,7 @@ from ruamel.yaml.error import YAMLError
 from replica.errors import SettingsError, did_you_mean
 from replica.evaluation.attacks.base import AttackResult
 from replica.evaluation.evaluate import EvaluationReport
-from replica.report.measures import MEASURES, Kind, Measured, sure_shortfall
+from replica.report.measures import MEASURES, Kind, Measured
 
 DEFAULT: Final = "default"
 VERSION: Final = 1
@@ -26,9 +26,13 @@ Status = Literal["pass", "fail", "inconclusive", "not run", "does not apply"]
 _KEYS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "count": ("most",),
     "score": ("least", "below_ceiling", "worst"),
-    "attacks": ("inconclusive",),
+    "attacks": ("inconclusive", "not_run"),
 }
-_WORDS: Final = ("allow", "fail")
+_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "inconclusive": ("allow", "fail"),
+    "not_run": ("allow", "with_control", "fail"),
+}
+_NOBODY_KEPT_OUT: Final = "nobody was kept out of learning, or the record is not here: learn with --control 0.1"
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,12 @@ class Limit:
     Attributes:
         name: the measure, as in ``utility.pairs``.
         bounds: the numbers it must keep to, by the key of the gate file.
-        may_be_missing: True where it passes without having been measured.
-        may_be_open: True where an attack passes that could not have found anything.
+        words: what becomes of attacks that found nothing because they could not, likewise.
     """
 
     name: str
     bounds: Mapping[str, float]
-    may_be_missing: bool = False
-    may_be_open: bool = False
+    words: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -153,29 +155,24 @@ class _Reader:
     def _limit(self, name: str, entries: CommentedMap, key: str) -> Limit:
         keys = _KEYS[MEASURES[name].kind]
         node = self._mapping(entries, key)
-        bounds: dict[str, float] = {}
-        allowed: set[str] = set()
         for word in node:
-            if word not in (*keys, "not_run"):
-                raise self._error(node, word, f"{name} takes {', '.join((*keys, 'not_run'))}")
-            if word in ("not_run", "inconclusive"):
-                allowed |= {word} if self._word(node, word) == "allow" else set()
-            else:
-                bounds[word] = self._number(node, word)
-        if not node.keys() & set(keys):
+            if word not in keys:
+                raise self._error(node, word, f"{name} takes {', '.join(keys)}")
+        if not node:
             raise self._error(entries, key, f"{name} needs a limit: {' or '.join(keys)}")
-        return Limit(name, bounds, "not_run" in allowed, "inconclusive" in allowed)
+        bounds = {word: self._number(node, word) for word in node if word not in _WORDS}
+        return Limit(name, bounds, {word: self._word(node, word) for word in node if word in _WORDS})
 
     def _word(self, node: CommentedMap, word: str) -> str:
-        if node[word] not in _WORDS:
-            raise self._error(node, word, f"this is {' or '.join(_WORDS)}")
+        if node[word] not in _WORDS[word]:
+            raise self._error(node, word, f"this is {' or '.join(_WORDS[word])}")
         return str(node[word])
 
     def _number(self, node: CommentedMap, word: str) -> float:
-        value = node[word]
+        value, highest = node[word], math.inf if word == "most" else 1
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not 0 <= value <= (math.inf if word == "most" else 1):
-            raise self._error(node, word, f"this is a number from 0{'' if word == 'most' else ' to 1'}")
+        if not is_number or not 0 <= value <= highest:
+            raise self._error(node, word, f"this is a number from 0{'' if math.isinf(highest) else ' to 1'}")
         return float(value)
 
     def _mapping(self, parent: CommentedMap, key: str) -> CommentedMap:
@@ -202,18 +199,24 @@ def _judge(limit: Limit, report: EvaluationReport) -> Iterator[Outcome]:
     if not measured.is_there:
         yield Outcome(limit.name, title, "does not apply", passed=True, text="nothing of that is there")
     elif measured.attacks is not None:
-        yield from _judge_attacks(limit, title, measured.attacks)
+        yield from _judge_attacks(limit, measured)
     else:
         crossed = [line for word, bound in limit.bounds.items() if (line := _crossed(word, bound, measured))]
         text = "; ".join(crossed) if crossed else _found(measured)
         yield Outcome(limit.name, title, "fail" if crossed else "pass", passed=not crossed, text=text)
 
 
-def _judge_attacks(limit: Limit, title: str, attacks: tuple[AttackResult, ...]) -> Iterator[Outcome]:
-    if not attacks:
-        yield Outcome(limit.name, title, "not run", passed=limit.may_be_missing, text="none was run")
-    let_through = {"pass": True, "inconclusive": limit.may_be_open, "not run": limit.may_be_missing}
-    for attack in attacks:
+def _judge_attacks(limit: Limit, measured: Measured) -> Iterator[Outcome]:
+    missing = limit.words.get("not_run")
+    if not measured.controls:
+        title = MEASURES[limit.name].title
+        yield Outcome(limit.name, title, "not run", passed=missing == "allow", text=_NOBODY_KEPT_OUT)
+    let_through = {
+        "pass": True,
+        "inconclusive": limit.words.get("inconclusive") == "allow",
+        "not run": missing in ("allow", "with_control"),
+    }
+    for attack in measured.attacks or ():
         name = ".".join(filter(None, (limit.name, attack.name, attack.table)))
         passed = let_through.get(attack.verdict, False)
         yield Outcome(name, attack.question, attack.verdict, passed, _attack_text(attack))
@@ -235,12 +238,12 @@ def _crossed(word: str, bound: float, measured: Measured) -> str:
     if word == "least":
         return f"{figure.value:.3f}, at least {bound:g} wanted" if figure.value < bound else ""
     if word == "below_ceiling":
-        return f"{_below(measured)}, at most {bound:g} allowed" if sure_shortfall(figure) > bound else ""
-    bad = [part for part in measured.worst if sure_shortfall(part.figure) > bound]
+        return f"{_below(measured)}, at most {bound:g} allowed" if figure.surely_below_ceiling > bound else ""
+    bad = [part for part in measured.worst if part.figure.surely_below_ceiling > bound]
     more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
     if not bad:
         return ""
-    return f"{bad[0].place}{more}: {sure_shortfall(bad[0].figure):.3f} under the ceiling, at most {bound:g} allowed"
+    return f"{bad[0].place}{more}: {bad[0].figure.surely_below_ceiling:.3f} from the ceiling, at most {bound:g} allowed"
 
 
 def _found(measured: Measured) -> str:
@@ -253,4 +256,4 @@ def _below(measured: Measured) -> str:
     ends = f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f}"
     if figure.ceiling is None:
         return f"{ends})"
-    return f"{ends}; ceiling {figure.ceiling:.3f}), surely {sure_shortfall(figure):.3f} under it"
+    return f"{ends}; ceiling {figure.ceiling:.3f}), surely {figure.surely_below_ceiling:.3f} from it"

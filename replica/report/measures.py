@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from replica.evaluation.attacks.base import AttackResult, PrivacyReport
+from replica.evaluation.attacks.base import AttackResult
+from replica.evaluation.detection import TellScores, What
 from replica.evaluation.evaluate import EvaluationReport, RelationScores
 from replica.evaluation.figures import Figure, mean_of
 from replica.evaluation.moments import TimeScores
@@ -15,6 +16,9 @@ from replica.schema.model import quote_name
 
 Group = Literal["constraints", "utility", "privacy"]
 Kind = Literal["count", "score", "attacks"]
+
+# Where so many rows are like others, a row that comes back says little.
+_VARIOUS = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Measured:
         named: what is wrong, a line each.
         attacks: what was tried, empty where nothing was; None for what is no attack, and where there is nobody to
             attack.
+        controls: people who were kept out of learning, so that attacks have something to be compared with.
     """
 
     figure: Figure | None = None
@@ -50,6 +55,7 @@ class Measured:
     parts: tuple[Part, ...] = ()
     named: tuple[str, ...] = ()
     attacks: tuple[AttackResult, ...] | None = None
+    controls: int = 0
 
     @property
     def is_there(self) -> bool:
@@ -59,8 +65,8 @@ class Measured:
     @property
     def worst(self) -> tuple[Part, ...]:
         """The parts that surely lie under their ceilings, the farthest first."""
-        below = [part for part in self.parts if sure_shortfall(part.figure) > 0]
-        return tuple(sorted(below, key=lambda part: -sure_shortfall(part.figure)))
+        below = [part for part in self.parts if part.figure.surely_below_ceiling > 0]
+        return tuple(sorted(below, key=lambda part: -part.figure.surely_below_ceiling))
 
 
 @dataclass(frozen=True)
@@ -78,11 +84,6 @@ class Measure:
     title: str
     take: Callable[[EvaluationReport], Measured]
     kind: Kind = "score"
-
-
-def sure_shortfall(figure: Figure) -> float:
-    """Returns how far at least a score lies under its ceiling: what is left when chance gets its due."""
-    return max(0.0, figure.ceiling - figure.high) if figure.ceiling is not None else 0.0
 
 
 def utility_of(report: EvaluationReport) -> Figure | None:
@@ -161,6 +162,22 @@ def _plans(report: EvaluationReport) -> Measured:
     return Measured(report.behaviour.plans.same if report.behaviour.plans else None)
 
 
+def _told(what: What) -> Callable[[EvaluationReport], Measured]:
+    """How well a classifier tells rows apart, as a score of which 1 is the best."""
+
+    def take(report: EvaluationReport) -> Measured:
+        found: tuple[TellScores, ...] = getattr(report.detection, what)
+        parts = tuple(Part(one.table, one.table, one.accuracy.as_likeness) for one in found)
+        return Measured(mean_of([part.figure for part in parts]), parts=parts)
+
+    return take
+
+
+def _use(report: EvaluationReport) -> Measured:
+    parts = tuple(Part(f"{one.table}.{quote_name(one.column)}", one.table, one.figure) for one in report.use)
+    return Measured(mean_of([part.figure for part in parts]), parts=parts)
+
+
 def _of_pairs(scores: PairScores, table: str) -> Iterator[Part]:
     for one, other, figure in scores.pairs:
         yield Part(f"{table}: {quote_name(one)} and {quote_name(other)}", table, figure)
@@ -185,18 +202,36 @@ def _of_time(scores: TimeScores) -> Iterator[Part]:
 
 
 def _newness(report: EvaluationReport) -> Measured:
-    parts = tuple(Part(table.table, table.table, table.newness) for table in report.tables if table.newness)
+    """Rows about persons. Of all other tables names and labels are kept on purpose."""
+    private = {table.id for table in report.plan.tables if table.private}
+    parts = tuple(
+        Part(table.table, table.table, table.newness)
+        for table in report.tables
+        if table.newness and table.table in private
+    )
     return Measured(mean_of([part.figure for part in parts]), parts=parts)
 
 
+def _novelty(report: EvaluationReport) -> Measured:
+    """Rows of all tables in which most rows of the original are unlike each other, a large table for more."""
+    found = [(t.newness, t.original_rows) for t in report.tables if t.newness and (t.newness.ceiling or 0) > _VARIOUS]
+    if not found:
+        return Measured()
+    rows = sum(count for _, count in found)
+    ends = ("value", "low", "high", "ceiling")
+    means = {end: sum(getattr(figure, end) * count for figure, count in found) / rows for end in ends}
+    return Measured(Figure(**means))
+
+
 def _attacks(report: EvaluationReport) -> Measured:
-    return Measured(attacks=None if _nobody(report.privacy) else report.privacy.attacks if report.privacy else ())
+    if report.privacy is None:
+        return Measured(attacks=())
+    # Where it is known that the data are about no persons there is nobody to attack.
+    attacks = report.privacy.attacks if report.privacy.subject is not None else None
+    return Measured(attacks=attacks, controls=report.privacy.controls)
 
 
-def _nobody(privacy: PrivacyReport | None) -> bool:
-    """True where it is known that the data are about no persons, so that there is nobody to attack."""
-    return privacy is not None and privacy.subject is None
-
+ATTACKS: Final = "privacy.attacks"
 
 MEASURES: Final[Mapping[str, Measure]] = {
     "constraints.missing": Measure("constraints", "constraints that the replica does not have", _missing, "count"),
@@ -215,9 +250,21 @@ MEASURES: Final[Mapping[str, Measure]] = {
         "utility", "two rows that one child points to", _spanning(lambda found: found.coparents)
     ),
     "utility.time": Measure("utility", "time: seasons, trends, order, gaps", _time),
+    "utility.detection": Measure("utility", "rows that a classifier cannot tell apart", _told("rows")),
+    "utility.detection_with_parents": Measure(
+        "utility", "rows with their parents that a classifier cannot tell apart", _told("with_parents")
+    ),
+    "utility.detection_children": Measure(
+        "utility", "rows with their children summed up that a classifier cannot tell apart", _told("children")
+    ),
+    "utility.detection_children_strict": Measure(
+        "utility", "the same with spread and extremes of the children", _told("children_strict")
+    ),
+    "utility.use": Measure("utility", "predictions of columns, learned on the replica", _use),
     "utility.queries": Measure("utility", "answers to queries", _queries),
     "utility.plans": Measure("utility", "plans of queries", _plans),
-    "privacy.newness": Measure("privacy", "rows that are not copies", _newness),
-    "privacy.attacks": Measure("privacy", "attacks on persons", _attacks, "attacks"),
+    "privacy.newness": Measure("privacy", "rows about persons that are not copies", _newness),
+    "privacy.novelty": Measure("privacy", "rows of the whole database that are not copies", _novelty),
+    ATTACKS: Measure("privacy", "attacks on persons", _attacks, "attacks"),
 }
 """What is measured, by the name that a gate file uses."""

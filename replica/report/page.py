@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from replica.evaluation.attacks.base import AttackResult, Verdict
 from replica.evaluation.evaluate import EvaluationReport, TableScores
 from replica.evaluation.figures import Figure
 from replica.evaluation.portrait import Portrait
 from replica.report import charts
 from replica.report.gate import GateResult
-from replica.report.measures import MEASURES, sure_shortfall
+from replica.report.measures import MEASURES
 from replica.report.schema_picture import lay_out
 from replica.report.verdicts import verdicts_of
-from replica.schema.model import quote_name
+from replica.schema.model import Schema, column_list, quote_name
 
 QUERIES_SHOWN: Final = 12
 
@@ -53,6 +55,7 @@ def confidential_page(release: Release, report: EvaluationReport, result: GateRe
             verdicts=verdicts_of(report, result),
             picture=lay_out(schema),
             schema=schema,
+            references=_references(schema),
             tables=tables,
             anchors={table.table: f"table-{i}" for i, table in enumerate(tables, start=1)},
             grades={table.table: table_grade(table) for table in tables},
@@ -76,11 +79,16 @@ def publishable_page(release: Release, portrait: Portrait) -> str:
             release=release,
             portrait=portrait,
             picture=lay_out(portrait.plan.schema),
-            schema=portrait.plan.schema,
+            references=_references(portrait.plan.schema),
             tables=tables,
             anchors={name: f"table-{i}" for i, name in enumerate(tables, start=1)},
         )
     )
+
+
+def _references(schema: Schema) -> dict[str, str]:
+    """References as a reader knows them from the side of the parent: ``hr.salary (employee_id)``."""
+    return {key.id: f"{key.child} {column_list(key.columns)}" for key in schema.foreign_keys}
 
 
 def table_grade(table: TableScores) -> str:
@@ -88,10 +96,26 @@ def table_grade(table: TableScores) -> str:
     return charts.grade_of(table.columns.mean if table.columns else None, table.pairs.mean if table.pairs else None)
 
 
+def attacks_by_name(attacks: Iterable[AttackResult]) -> list[list[AttackResult]]:
+    """Returns the attacks that were run: those of one name, on several tables, together."""
+    found: dict[str, list[AttackResult]] = {}
+    for attack in attacks:
+        if attack.verdict != "not run":
+            found.setdefault(attack.name, []).append(attack)
+    return list(found.values())
+
+
+def worst_verdict(attacks: Iterable[AttackResult]) -> Verdict:
+    """Returns the verdict that weighs most: a leak before a doubt before none."""
+    order: tuple[Verdict, ...] = ("fail", "inconclusive", "pass", "not run")
+    return min((attack.verdict for attack in attacks), key=order.index)
+
+
 def _spanning(report: EvaluationReport) -> list[tuple[str, object]]:
     """What spans tables, by its title."""
     names = ("fan_outs", "joint_fan_outs", "one_hop", "two_hops", "siblings", "coparents", "time")
-    measures = [MEASURES[f"utility.{name}"] for name in names]
+    told = ("detection", "detection_with_parents", "detection_children", "detection_children_strict", "use")
+    measures = [MEASURES[f"utility.{name}"] for name in (*names, *told)]
     return [(measure.title, found) for measure in measures if (found := measure.take(report)).is_there]
 
 
@@ -109,8 +133,9 @@ def _environment() -> Environment:
         "area": charts.AREA,
         "heat_cells": charts.heat_cells,
         "grade_of": charts.grade_of,
-        "shortfall": sure_shortfall,
         "pair_grid": pair_grid,
+        "by_name": attacks_by_name,
+        "worst_verdict": worst_verdict,
     }
     environment.filters |= {
         "score": lambda value: "–" if value is None else f"{value:.3f}",

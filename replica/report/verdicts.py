@@ -6,19 +6,26 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from replica.evaluation.evaluate import EvaluationReport
-from replica.evaluation.figures import Figure, mean_of
+from replica.evaluation.figures import Figure
 from replica.report.gate import GateResult, Outcome
-from replica.report.measures import MEASURES, Group, sure_shortfall, utility_of
+from replica.report.measures import ATTACKS, MEASURES, Group, utility_of
 
-State = Literal["pass", "fail", "not run"]
+State = Literal["pass", "fail", "inconclusive", "not run"]
 
 _LOOK_FIRST: Final = 3
 
 
 @dataclass(frozen=True)
 class Look:
-    """Something to look at first: a line, and the table that it is about; empty where there is no single one."""
+    """Something to look at first.
 
+    Attributes:
+        what: what was measured.
+        text: what was found there.
+        table: the table that it is about; empty where there is no single one.
+    """
+
+    what: str
     text: str
     table: str = ""
 
@@ -53,14 +60,18 @@ def _constraints(report: EvaluationReport, result: GateResult) -> Verdict:
     scores = report.constraints
     total = len(scores.broken) + len(scores.missing)
     wrong = len(scores.missing) + sum(1 for rows in scores.broken.values() if rows)
-    named = [line for name in _measures("constraints") for line in MEASURES[name].take(report).named]
+    named = [
+        Look(MEASURES[name].title, line)
+        for name in _measures("constraints")
+        for line in MEASURES[name].take(report).named
+    ]
     return Verdict(
         "constraints",
         _state(result, "constraints"),
         f"{total - wrong:,} of {total:,}",
         "constraints that hold in the original hold in the replica, counted by the server",
         None,
-        tuple(map(Look, named[:_LOOK_FIRST])),
+        tuple(named[:_LOOK_FIRST]),
     )
 
 
@@ -77,15 +88,26 @@ def _utility(report: EvaluationReport, result: GateResult) -> Verdict:
 
 
 def _privacy(report: EvaluationReport, result: GateResult) -> Verdict:
-    figure = mean_of([table.newness for table in report.tables if table.newness])
+    figure = MEASURES["privacy.newness"].take(report).figure or MEASURES["privacy.novelty"].take(report).figure
     return Verdict(
         "privacy",
         _state(result, "privacy"),
         f"{figure.value:.3f}" if figure else "–",
-        "share of rows that are not copies of the original's",
+        f"share of rows that are not copies of the original's; {_attacks(report)}",
         figure,
         (*_failed(result, "privacy"), *_worst(report, "privacy"))[:_LOOK_FIRST],
     )
+
+
+def _attacks(report: EvaluationReport) -> str:
+    """What became of the attacks, in a few words."""
+    if report.privacy is not None and report.privacy.subject is None:
+        return "there is nobody to attack"
+    tried = [attack for attack in (report.privacy.attacks if report.privacy else ()) if attack.verdict != "not run"]
+    if not tried:
+        return "no attack was run"
+    succeeded, weak = (sum(one.verdict == verdict for one in tried) for verdict in ("fail", "inconclusive"))
+    return f"{succeeded} of {len(tried)} attacks succeeded, {weak} were too weak to say"
 
 
 def _measures(group: Group) -> list[str]:
@@ -98,21 +120,26 @@ def _of(result: GateResult, group: Group) -> list[Outcome]:
 
 def _state(result: GateResult, group: Group) -> State:
     """What the limits say. What was not run is never passed, even where the gate lets it through."""
-    found = {outcome.status for outcome in _of(result, group)}
-    if "fail" in found:
+    found = {outcome.name: outcome.status for outcome in _of(result, group)}
+    if "fail" in found.values():
         return "fail"
-    return "not run" if "not run" in found or "pass" not in found else "pass"
+    attacks = [status for name, status in found.items() if name.startswith(f"{ATTACKS}.")]
+    if found.get(ATTACKS) == "not run" or "pass" not in found.values():
+        return "not run"
+    return "inconclusive" if attacks and "pass" not in attacks else "pass"
 
 
 def _failed(result: GateResult, group: Group) -> tuple[Look, ...]:
-    return tuple(Look(f"{outcome.title}: {outcome.text}") for outcome in _of(result, group) if not outcome.passed)
+    return tuple(Look(outcome.title, outcome.text) for outcome in _of(result, group) if not outcome.passed)
 
 
 def _worst(report: EvaluationReport, group: Group) -> tuple[Look, ...]:
     """What surely lies farthest under its ceiling."""
-    parts = [part for name in _measures(group) for part in MEASURES[name].take(report).worst[:1]]
-    parts.sort(key=lambda part: -sure_shortfall(part.figure))
-    return tuple(Look(f"{part.place}: {_scale(part.figure)}", part.table) for part in parts)
+    parts = [
+        (MEASURES[name].title, part) for name in _measures(group) for part in MEASURES[name].take(report).worst[:1]
+    ]
+    parts.sort(key=lambda found: -found[1].figure.surely_below_ceiling)
+    return tuple(Look(what, f"{part.place}: {_scale(part.figure)}", part.table) for what, part in parts)
 
 
 def _scale(figure: Figure) -> str:

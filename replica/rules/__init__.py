@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from replica.rules import after_parent, arithmetic, children, dependency, inequality, null_when, periods
+from replica.rules import (
+    after_parent,
+    arithmetic,
+    children,
+    copied,
+    dependency,
+    inequality,
+    null_when,
+    periods,
+    running,
+)
 from replica.rules.base import RuleKind
 
 # In this order forms claim columns: what decides a column before what only bounds it.
 RULES: Final[Mapping[str, RuleKind[Any]]] = {
     "arithmetic": arithmetic.KIND,
+    "running": running.KIND,
     "sum": children.SUM,
     "count": children.COUNT,
+    "copied": copied.KIND,
     "dependency": dependency.KIND,
     "null_when": null_when.KIND,
     "inequality": inequality.KIND,

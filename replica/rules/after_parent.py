@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from replica.rules.base import (
+    MOMENTS,
     NEARLY,
     Evidence,
     Floats,
     Looked,
     Mask,
-    Reads,
     RuleKind,
     Seen,
     Tables,
@@ -22,6 +22,8 @@ from replica.rules.base import (
     key_of,
     measured,
     points_to,
+    reads_above,
+    unlike,
 )
 from replica.rules.inequality import bounded
 from replica.schema.model import ForeignKey, Schema, Table, column_list, quote_name
@@ -55,7 +57,7 @@ def _beside(here: Looked, parent: Looked, key: ForeignKey, name: str, other: str
 
 
 def _test(rule: AfterParent, here: Looked, tables: Tables, rng: np.random.Generator) -> Evidence:
-    key = key_of((*here.table.foreign_keys, *_mapped(here)), here.table.id, rule.via)
+    key = key_of(here.table.foreign_keys, here.table.id, rule.via)
     parent = tables[key.parent] if key else None
     found = _beside(here, parent, key, rule.column, rule.parent_column) if key and parent else None
     if found is None:
@@ -65,21 +67,6 @@ def _test(rule: AfterParent, here: Looked, tables: Tables, rng: np.random.Genera
     breaks = int((values < base)[rows].sum())
     by_chance = float((values[rows] < base[rng.permutation(rows)]).sum())
     return Evidence(len(rows) - breaks, breaks, by_chance)
-
-
-def _mapped(here: Looked) -> tuple[ForeignKey, ...]:
-    return tuple(
-        ForeignKey("", here.table.id, found.columns, found.parent, found.parent_columns, declared=False)
-        for found in here.map.references
-    )
-
-
-def _reads(rule: AfterParent, table: Table) -> Reads:
-    found: Reads = {table.id: {rule.column, *rule.via}}
-    key = key_of(table.foreign_keys, table.id, rule.via)
-    if key is not None:
-        found[key.parent] = found.get(key.parent, frozenset()) | {rule.parent_column, *key.parent_columns}
-    return found
 
 
 def _describe(rule: AfterParent, table: Table) -> str:
@@ -101,12 +88,18 @@ def _keep(rule: AfterParent, name: str, values: pa.Array, seen: Seen) -> pa.Arra
     return bounded(values, np.where(null, np.nan, bound), seen, least=True)
 
 
+def _unfit(rule: AfterParent, table: Table, schema: Schema) -> str | None:
+    key = next(key for key in table.foreign_keys if key.columns == rule.via)
+    return unlike(MOMENTS, [table.by_name[rule.column], schema.by_id[key.parent].by_name[rule.parent_column]])
+
+
 KIND = RuleKind[AfterParent](
     propose=_propose,
     test=_test,
-    reads=_reads,
+    reads=reads_above,
     ruled=lambda rule: (rule.column,),
     describe=_describe,
     breaks=_breaks,
     keep=_keep,
+    unfit=_unfit,
 )

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from replica.kinds.base import is_null
 from replica.kinds.datetime import DAY_US, moment_numbers
 from replica.relations.joins import group_numbers, row_numbers
-from replica.schema.model import Column, ForeignKey, Schema, Table, quoted_name
-from replica.schema.rules import Rule
+from replica.schema.model import Column, ForeignKey, Schema, Table, quote_name, quoted_name
+from replica.schema.rules import ParentRule, Rule
 from replica.schema.schema_map import TableMap
 
 Ints = npt.NDArray[np.int64]
@@ -26,11 +26,13 @@ R = TypeVar("R", bound=Rule)
 
 MOMENTS = frozenset({"date", "timestamp", "timestamptz"})
 NUMBERS = frozenset({"integer", "float", "numeric", "money"})
+_NO_EQUALITY = frozenset({"json", "xml"})
 
 FEWEST = 20
 """Rows that a rule must hold on, and rows that would break it if its columns knew nothing of each other."""
 NEARLY = 0.995
 """Share of rows on which a rule must hold to be worth showing although some break it."""
+_FAR = 10
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ class Evidence:
 
     @property
     def nearly(self) -> bool:
-        """True for a rule to show only: few rows break it."""
-        return self.says_something and self.support >= NEARLY * (self.support + self.breaks)
+        """True for a rule to show only: few rows break it, and chance would have broken it far more often."""
+        few = self.support >= NEARLY * (self.support + self.breaks)
+        return self.says_something and few and self.breaks * _FAR <= self.by_chance
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,11 @@ class Seen(Protocol):
 Reads = dict[str, Set[str]]
 
 
+def _fits_any(rule: R, table: Table, schema: Schema) -> str | None:  # noqa: ARG001
+    """Stands in for forms that say something of columns of any type."""
+    return None
+
+
 @dataclass(frozen=True)
 class RuleKind(Generic[R]):
     """A form of rule: how to find it, test it, say it and keep it.
@@ -182,9 +190,12 @@ class RuleKind(Generic[R]):
         breaks: an SQL query that counts the rows of a table that break it, in a schema.
         keep: a column with the rule kept, from what the column was. Called with the rule, the column's name, its
             values and what may be seen.
+        unfit: why its columns cannot be compared or computed, in words; None where they can. Called with the rule, its
+            table and the schema, once all names are known to exist.
         whole: True where rows cannot be looked at in parts.
         defines: True where the rule alone decides the column; False where it only bounds it.
         together: True where all ruled columns are changed, in their order; False where one of them is.
+        alone: True where each row keeps or breaks it by itself: copied whole, it keeps it.
     """
 
     propose: Callable[[Looked, Tables, tuple[ForeignKey, ...]], Iterable[R]]
@@ -194,9 +205,11 @@ class RuleKind(Generic[R]):
     describe: Callable[[R, Table], str]
     breaks: Callable[[R, Table, Schema], str]
     keep: Callable[[R, str, pa.Array, Seen], pa.Array]
+    unfit: Callable[[R, Table, Schema], str | None] = _fits_any
     whole: bool = False
     defines: bool = False
     together: bool = False
+    alone: bool = False
 
 
 def measured(values: pa.Array) -> tuple[Floats, Mask]:
@@ -257,16 +270,39 @@ def key_of(keys: Iterable[ForeignKey], child: str, via: tuple[str, ...]) -> Fore
     return next((key for key in keys if key.child == child and key.columns == via), None)
 
 
+def unlike(families: Set[str], columns: Iterable[Column]) -> str | None:
+    """Returns that a column is not of some families, in words; None where all are."""
+    wrong = next((column for column in columns if column.type.family not in families), None)
+    return (
+        None if wrong is None else f"{quote_name(wrong.name)} is neither a number nor a moment, or not as the other is"
+    )
+
+
 def in_sql(column: Column, alias: str = "") -> str:
     """Returns a column in SQL that compares and computes; money as the number that it is."""
     name = f"{alias}.{quoted_name(column.name)}" if alias else quoted_name(column.name)
     return f"{name}::numeric" if column.type.family == "money" else name
 
 
+def comparable(column: Column, alias: str) -> str:
+    """Returns a column in SQL that can be compared and grouped by: some types have no equality."""
+    name = f"{alias}.{quoted_name(column.name)}"
+    return f"{name}::text" if column.type.base in _NO_EQUALITY or column.type.family == "other" else name
+
+
 def joined(key: ForeignKey) -> str:
     """Returns the condition under which a row ``c`` points to a row ``p``."""
     pairs = zip(key.columns, key.parent_columns, strict=True)
     return " AND ".join(f"c.{quoted_name(down)} = p.{quoted_name(up)}" for down, up in pairs)
+
+
+def reads_above(rule: ParentRule, table: Table) -> Reads:
+    """Returns the columns that a rule speaks of which looks at the row that another one points to."""
+    found: Reads = {table.id: {rule.column, *rule.via}}
+    key = key_of(table.foreign_keys, table.id, rule.via)
+    if key is not None:
+        found[key.parent] = found.get(key.parent, frozenset()) | {rule.parent_column, *key.parent_columns}
+    return found
 
 
 def words(name: str) -> frozenset[str]:

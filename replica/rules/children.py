@@ -9,22 +9,10 @@ import pyarrow as pa
 
 from replica.constraints.checks import columns_of, numbers_of
 from replica.kinds.base import is_null
-from replica.rules.arithmetic import (
-    as_numbers,
-    computed,
-    differs,
-    digits_of,
-    evidence,
-    in_place,
-    is_equal,
-    noise_of,
-    products,
-    rounded,
-    rounding,
-    singles,
-)
+from replica.rules.arithmetic import products, singles
 from replica.rules.base import (
     NEARLY,
+    NUMBERS,
     Evidence,
     Floats,
     Ints,
@@ -38,10 +26,24 @@ from replica.rules.base import (
     joined,
     measured,
     points_to,
+    unlike,
     words,
 )
+from replica.rules.numbers import (
+    as_numbers,
+    computed,
+    differs,
+    digits_of,
+    evidence,
+    in_place,
+    is_equal,
+    noise_of,
+    rounded,
+    rounding,
+    unreadable,
+)
 from replica.schema.model import ForeignKey, Schema, Table, column_list, quote_name, quoted_name
-from replica.schema.rules import ChildCount, ChildSum
+from replica.schema.rules import ChildCount, ChildrenRule, ChildSum
 
 _MOST_NUMBERS = 8
 _TOTALS = frozenset({"total", "sum", "amount", "subtotal", "balance", "value", "price", "net", "gross", "hours", "qty",
@@ -89,13 +91,9 @@ def _test_count(rule: ChildCount, here: Looked, tables: Tables, rng: np.random.G
     return evidence(values, counts, ~null, rng, (0, 0.0))
 
 
-def _key(rule: ChildCount | ChildSum, here: Looked, child: Looked) -> ForeignKey:
-    """The reference that a rule goes through; the map may name one that the schema does not declare."""
-    for key in child.table.foreign_keys:
-        if key.columns == rule.via and key.parent == here.table.id:
-            return key
-    found = next(found for found in child.map.references if found.columns == rule.via)
-    return ForeignKey("", child.table.id, found.columns, found.parent, found.parent_columns, declared=False)
+def _key(rule: ChildrenRule, here: Looked, child: Looked) -> ForeignKey:
+    """The reference that a rule goes through."""
+    return next(key for key in child.table.foreign_keys if key.columns == rule.via and key.parent == here.table.id)
 
 
 def _keep_count(rule: ChildCount, name: str, values: pa.Array, seen: Seen) -> pa.Array:
@@ -120,7 +118,7 @@ def _breaks_count(rule: ChildCount, table: Table, schema: Schema) -> str:
     return f"SELECT count(*) FROM {rows} WHERE {number} <> coalesce(c.replica_n, 0)"
 
 
-def _with_children(rule: ChildCount | ChildSum, table: Table, schema: Schema, outputs: str) -> str:
+def _with_children(rule: ChildrenRule, table: Table, schema: Schema, outputs: str) -> str:
     """Rows ``p`` of a table in SQL, each beside what is said of its children ``c``; null where there are none."""
     child = schema.by_id[rule.table]
     key = next(key for key in child.foreign_keys if key.columns == rule.via and key.parent == table.id)
@@ -138,6 +136,7 @@ COUNT = RuleKind[ChildCount](
     describe=_describe_count,
     breaks=_breaks_count,
     keep=_keep_count,
+    unfit=lambda rule, table, schema: unlike(NUMBERS, [table.by_name[rule.column]]),  # noqa: ARG005
     whole=True,
     defines=True,
 )
@@ -242,6 +241,10 @@ def _describe_sum(rule: ChildSum, table: Table) -> str:  # noqa: ARG001
     return f"{quote_name(rule.column)} = {total} of {rule.table}{column_list(rule.via)}"
 
 
+def _unfit_sum(rule: ChildSum, table: Table, schema: Schema) -> str | None:
+    return unlike(NUMBERS, [table.by_name[rule.column]]) or unreadable(rule.equals, schema.by_id[rule.table])
+
+
 SUM = RuleKind[ChildSum](
     propose=_propose_sums,
     test=_test_sum,
@@ -250,6 +253,7 @@ SUM = RuleKind[ChildSum](
     describe=_describe_sum,
     breaks=_breaks_sum,
     keep=_keep_sum,
+    unfit=_unfit_sum,
     whole=True,
     defines=True,
 )

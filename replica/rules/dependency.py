@@ -10,15 +10,14 @@ import pyarrow.compute as pc
 
 from replica.kinds.base import is_null
 from replica.relations.joins import group_numbers
-from replica.rules.base import NEARLY, Evidence, Ints, Looked, Reads, RuleKind, Seen, Tables
-from replica.schema.model import Column, ForeignKey, Schema, Table, quote_name, quoted_name
+from replica.rules.base import NEARLY, Evidence, Ints, Looked, Reads, RuleKind, Seen, Tables, comparable
+from replica.schema.model import ForeignKey, Schema, Table, quote_name
 from replica.schema.rules import Dependency
 
 # Columns whose values name something that others can follow from.
 _DETERMINANTS = frozenset({"category", "label", "code", "reference"})
 # With fewer repetitions per value than this, the values of a column are hardly ever met twice.
 _REPEATED = 1.2
-_NO_EQUALITY = frozenset({"json", "xml"})
 
 
 def _propose(here: Looked, tables: Tables, keys: tuple[ForeignKey, ...]) -> Iterable[Dependency]:  # noqa: ARG001
@@ -79,16 +78,10 @@ def _describe(rule: Dependency, table: Table) -> str:  # noqa: ARG001
 
 def _breaks(rule: Dependency, table: Table, schema: Schema) -> str:  # noqa: ARG001
     """Counts what agrees with less than the most of its group."""
-    by, column = (_comparable(table.by_name[name]) for name in (rule.by, rule.column))
-    pairs = f"SELECT {by} AS g, count(*) AS n FROM {table.own_rows} WHERE {by} IS NOT NULL GROUP BY {by}, {column}"
+    by, column = (comparable(table.by_name[name], "t") for name in (rule.by, rule.column))
+    pairs = f"SELECT {by} AS g, count(*) AS n FROM {table.own_rows} AS t WHERE {by} IS NOT NULL GROUP BY {by}, {column}"
     groups = f"SELECT sum(n) - max(n) AS n FROM ({pairs}) AS pairs GROUP BY g"
     return f"SELECT coalesce(sum(n), 0) FROM ({groups}) AS groups"
-
-
-def _comparable(column: Column) -> str:
-    """A column in SQL that groups can be made of: some types have no equality."""
-    name = quoted_name(column.name)
-    return f"{name}::text" if column.type.base in _NO_EQUALITY or column.type.family == "other" else name
 
 
 def _keep(rule: Dependency, name: str, values: pa.Array, seen: Seen) -> pa.Array:  # noqa: ARG001
@@ -127,4 +120,5 @@ KIND = RuleKind[Dependency](
     keep=_keep,
     whole=True,
     defines=True,
+    alone=True,
 )

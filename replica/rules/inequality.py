@@ -13,6 +13,8 @@ from replica.constraints.repair import put
 from replica.kinds.base import is_null
 from replica.kinds.datetime import DAY_US
 from replica.rules.base import (
+    MOMENTS,
+    NUMBERS,
     Evidence,
     Floats,
     Looked,
@@ -24,6 +26,7 @@ from replica.rules.base import (
     in_sql,
     like,
     measured,
+    unlike,
     words,
 )
 from replica.schema.model import ForeignKey, Schema, Table, quote_name
@@ -170,6 +173,11 @@ def _step(kind: pa.DataType) -> float:
     return 1.0 if pa.types.is_integer(kind) or pa.types.is_timestamp(kind) else 1e-6
 
 
+def _unfit(rule: Inequality, table: Table, schema: Schema) -> str | None:  # noqa: ARG001
+    least, most = table.by_name[rule.least], table.by_name[rule.most]
+    return unlike(MOMENTS if least.type.family in MOMENTS else NUMBERS, [least, most])
+
+
 KIND = RuleKind[Inequality](
     propose=_propose,
     test=_test,
@@ -178,4 +186,6 @@ KIND = RuleKind[Inequality](
     describe=_describe,
     breaks=_breaks,
     keep=_keep,
+    unfit=_unfit,
+    alone=True,
 )

@@ -133,4 +133,5 @@ KIND = RuleKind[NullWhen](
     describe=_describe,
     breaks=_breaks,
     keep=_keep,
+    alone=True,
 )

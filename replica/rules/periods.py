@@ -11,7 +11,21 @@ import pyarrow as pa
 from replica.kinds.base import is_null
 from replica.kinds.datetime import DAY_US
 from replica.relations.joins import group_numbers
-from replica.rules.base import Evidence, Floats, Ints, Looked, Mask, Reads, RuleKind, Seen, Tables, like, measured
+from replica.rules.base import (
+    MOMENTS,
+    Evidence,
+    Floats,
+    Ints,
+    Looked,
+    Mask,
+    Reads,
+    RuleKind,
+    Seen,
+    Tables,
+    like,
+    measured,
+    unlike,
+)
 from replica.schema.model import ForeignKey, Schema, Table, column_list, quote_name, quoted_name
 from replica.schema.rules import Periods
 
@@ -126,6 +140,11 @@ def _apart(values: pa.Array, groups: Ints, least: float) -> pa.Array:
     return like(found, null, values.type)
 
 
+def _unfit(rule: Periods, table: Table, schema: Schema) -> str | None:  # noqa: ARG001
+    start, end = table.by_name[rule.start], table.by_name[rule.end]
+    return unlike(MOMENTS, [start, end]) or unlike({start.type.family}, [end])
+
+
 KIND = RuleKind[Periods](
     propose=_propose,
     test=_test,
@@ -134,6 +153,7 @@ KIND = RuleKind[Periods](
     describe=_describe,
     breaks=_breaks,
     keep=_keep,
+    unfit=_unfit,
     whole=True,
     together=True,
 )

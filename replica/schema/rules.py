@@ -173,7 +173,57 @@ class Periods:
     form: Literal["periods"] = "periods"
 
 
-Rule = Inequality | NullWhen | Dependency | Arithmetic | ChildSum | ChildCount | AfterParent | Periods
+@dataclass(config=_CONFIG)
+class Running:
+    """A number that goes on from the row before it in its group. Rows with a null in ``within`` or ``by`` have none.
+
+    Attributes:
+        column: the running total; where it is null, this row and the next one keep the rule.
+        within: the columns of a group; empty where all rows are one.
+        by: the columns that order the rows of a group; a key last, so that no two rows are equal.
+        equals: the SQL expression over columns that each row adds; rows where it is null keep the rule.
+        opening: True where a group begins with any number; False where it begins with what its first row adds.
+        digits: digits after the point that what is added is rounded to; None for not at all.
+        keep: False for a rule that is known and not kept.
+        form: ``running``.
+    """
+
+    column: str
+    within: tuple[str, ...]
+    by: Annotated[tuple[str, ...], Field(min_length=1)]
+    equals: str
+    opening: bool = False
+    digits: int | None = None
+    keep: Keep = True
+    form: Literal["running"] = "running"
+
+
+@dataclass(config=_CONFIG)
+class Copied:
+    """A column that repeats a column of the row that this one points to, nulls too; rows that point nowhere keep it.
+
+    Attributes:
+        column: the column.
+        via: the columns that point to the other row.
+        parent_column: the column that it repeats.
+        keep: False for a rule that is known and not kept.
+        form: ``copied``.
+    """
+
+    column: str
+    via: tuple[str, ...]
+    parent_column: str
+    keep: Keep = True
+    form: Literal["copied"] = "copied"
+
+
+ParentRule = AfterParent | Copied
+"""Rules that look at the row that ``via`` points to."""
+
+ChildrenRule = ChildSum | ChildCount
+"""Rules that look at the rows of ``table`` that point here through ``via``."""
+
+Rule = Inequality | NullWhen | Dependency | Arithmetic | Running | ChildrenRule | ParentRule | Periods
 
 AnyRule = Annotated[Rule, Field(discriminator="form")]
 """A rule as maps hold it: ``form`` says which one it is."""

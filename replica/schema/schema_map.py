@@ -131,6 +131,7 @@ class TableMap:
         polymorphic: pairs of columns that point to rows of several tables.
         keys_inside: keys of other rows inside arrays and JSON documents.
         rules: rules that the schema does not declare and the rows keep.
+        predict: columns that an evaluation predicts from all others, having learned how from the replica.
         columns: what makes each column's values.
     """
 
@@ -154,6 +155,7 @@ class TableMap:
         tuple[InsideMap, ...], Field(description="Keys of other rows inside arrays and JSON documents.")
     ] = ()
     rules: Annotated[tuple[AnyRule, ...], Field(description="Rules that the rows keep, undeclared as they are.")] = ()
+    predict: Annotated[tuple[str, ...], Field(description="Columns that an evaluation predicts from the others.")] = ()
     columns: Annotated[Mapping[str, ColumnMap], Field(description="What makes each column's values.")] = Field(
         default_factory=dict
     )
@@ -456,6 +458,8 @@ def _table_lines(name: str, table: TableMap, comments: Comments, *, is_new: bool
     lines += [f"{key}: {_yaml(value)}" for key, value in single.items() if value is not None]
     if table.triggers != "skip":
         lines.append(f"triggers: {table.triggers}")
+    if table.predict:
+        lines.append(f"predict: {_yaml(list(table.predict))}")
     lines += _reference_lines(name, table, comments)
     lines += _rule_lines(name, table, comments, is_new=False)
     if table.columns:

@@ -8,3 +8,12 @@ INSERT INTO simple SELECT n, CASE WHEN n % 5 = 0 THEN NULL ELSE 1 + n % 8 END, C
   FROM generate_series(1, 100) n;
 -- True: SELECT count(*) FILTER (WHERE x IS NULL AND y IS NOT NULL) > 0 FROM simple
 -- True: SELECT count(*) FILTER (WHERE x IS NOT NULL AND y IS NULL) BETWEEN 10 AND 35 FROM simple
+
+-- Feature: a unique rule over one column of a reference that is null as a whole or not at all
+CREATE TABLE coupled (
+  id int PRIMARY KEY, x int, y int, z int,
+  FOREIGN KEY (x, y) REFERENCES grid, CHECK ((x IS NULL) = (y IS NULL)), UNIQUE (x, z)
+);
+INSERT INTO coupled SELECT n, CASE WHEN n % 4 > 0 THEN 1 + n % 8 END, CASE WHEN n % 4 > 0 THEN 1 + n % 7 END, n / 8
+  FROM generate_series(1, 60) n;
+-- True: SELECT count(*) FILTER (WHERE x IS NULL) BETWEEN 5 AND 25 FROM coupled

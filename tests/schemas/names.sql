@@ -69,6 +69,16 @@ CREATE UNIQUE INDEX ON one.found (one.only_here(name));
 INSERT INTO one.found SELECT n, 'Name' || n, 'b' FROM generate_series(1, 60) n;
 -- Same: SELECT count(*), count(DISTINCT one.only_here(name)) FROM one.found
 
+-- Feature: the comment and the settings of the database itself
+DO $$BEGIN
+  EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(), 'it''s "ours"');
+  EXECUTE format('ALTER DATABASE %I SET my.app = %L', current_database(), 'x ''y''');
+  EXECUTE format('ALTER DATABASE %I SET work_mem = %L', current_database(), '9MB');
+END$$;
+CREATE TABLE one.told (id int PRIMARY KEY);
+-- Same: SELECT shobj_description(oid, 'pg_database'), (SELECT setconfig FROM pg_db_role_setting
+--   WHERE setdatabase = oid AND setrole = 0) FROM pg_database WHERE datname = current_database()
+
 -- Feature: functions that find others by the search path only
 CREATE FUNCTION one.outer_one(text) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = one AS
     $$BEGIN RETURN only_here($1); END$$;

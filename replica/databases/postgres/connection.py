@@ -27,6 +27,7 @@ CONNECT_TIMEOUT_S = 15
 
 # Messages of these SQLSTATE classes may quote the value that was refused.
 _QUOTES_VALUES = ("21", "22", "23")
+_CONSTRAINT = re.compile(r' constraint "([^"]+)"')
 _QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'')
 
 _BY_STATE: dict[str, type[ReplicaError]] = {
@@ -102,13 +103,20 @@ def reported(step: str, fallback: type[ReplicaError] = DatabaseError) -> Iterato
         yield
     except psycopg.Error as error:
         message = error.diag.message_primary or str(error)
-        raise _translate(step, message, error.sqlstate, fallback, _is_lost(error)) from None
+        found = _translate(step, message, error.sqlstate, fallback, _is_lost(error))
+        raise _with_constraint(found, error.diag.constraint_name) from None
     except adbc_driver_manager.Error as error:
         if "due to user request" in str(error):
             # The driver takes Ctrl-C for itself while it works, and cancels its statement.
             raise KeyboardInterrupt from None
         lost = "connection" in str(error).lower() and "closed" in str(error).lower()
-        raise _translate(step, str(error), error.sqlstate, fallback, lost) from None
+        found = _translate(step, str(error), error.sqlstate, fallback, lost)
+        named = _CONSTRAINT.search(str(error))
+        raise _with_constraint(found, named[1] if named else None) from None
+
+
+def _with_constraint(error: ReplicaError, name: str | None) -> ReplicaError:
+    return IntegrityError(str(error), constraint=name) if isinstance(error, IntegrityError) else error
 
 
 def _is_lost(error: psycopg.Error) -> bool:

@@ -60,9 +60,9 @@ class PostgresDatabase:
         """See :meth:`replica.databases.base.Database.check_source`."""
         return preflight.check_source(self.url, schema)
 
-    def check_target(self, schema: Schema, *, replace: bool) -> list[Finding]:
+    def check_target(self, schema: Schema, *, replace: bool, preview: bool = False) -> list[Finding]:
         """See :meth:`replica.databases.base.Database.check_target`."""
-        return preflight.check_target(self.url, schema, replace=replace)
+        return preflight.check_target(self.url, schema, replace=replace, preview=preview)
 
     def staging(self, ddl: Ddl, *, replace: bool, workers: int) -> AbstractContextManager[Staging]:
         """See :meth:`replica.databases.base.Database.staging`."""

@@ -14,6 +14,7 @@ from replica.databases.postgres.connection import connect
 from replica.databases.postgres.ddl import choose_tool
 from replica.databases.postgres.staging import (
     CAN_CREATE_SQL,
+    NO_PREVIEW,
     OWNS_SQL,
     USER_TABLES_SQL,
     InPlace,
@@ -93,13 +94,13 @@ def _row_security(connection: Connection, schema: Schema) -> Iterator[Finding]:
             )
 
 
-def check_target(url: DatabaseUrl, schema: Schema, *, replace: bool) -> list[Finding]:
+def check_target(url: DatabaseUrl, schema: Schema, *, replace: bool, preview: bool = False) -> list[Finding]:
     """See :meth:`replica.databases.base.Database.check_target`."""
     name = database_name(url)
     with maintenance_connection(url) as upkeep:
         found = [Finding("ok", "target", f"PostgreSQL {_dotted(upkeep.info.server_version)} at {url}")]
         there = exists(upkeep, name)
-        found += _way(upkeep, name, there)
+        found += _way(upkeep, name, there, preview)
         found += _tools(schema, upkeep.info.server_version)
         found += _extensions(upkeep, schema)
         found += _room(upkeep, schema)
@@ -108,10 +109,12 @@ def check_target(url: DatabaseUrl, schema: Schema, *, replace: bool) -> list[Fin
     return found
 
 
-def _way(upkeep: Connection, name: str, there: bool) -> Iterator[Finding]:
+def _way(upkeep: Connection, name: str, there: bool, preview: bool) -> Iterator[Finding]:
     may_create = bool(_scalar(upkeep, CAN_CREATE_SQL, []))
     if may_create and (not there or bool(_scalar(upkeep, OWNS_SQL, [name]))):
         yield Finding("ok", "publishing", SideBySide.way)
+    elif there and preview:
+        yield Finding("error", "publishing", NO_PREVIEW, PrivilegeError)
     elif there:
         yield Finding("warning", "publishing", InPlace.way)
     else:

@@ -18,6 +18,7 @@ from replica.databases.postgres.ddl import choose_tool, dump_section
 from replica.databases.postgres.evaluating import evaluate
 from replica.databases.postgres.expressions import expression
 from replica.databases.postgres.holdouts import kept_rows
+from replica.databases.postgres.properties import read_settings
 from replica.databases.postgres.references import ROWS_PER_KEY, count_found
 from replica.databases.postgres.repeats import count_repeats_sql, may_repeat
 from replica.databases.postgres.types import EPOCH_DAYS, EPOCH_US
@@ -157,6 +158,7 @@ class PostgresSnapshot:
                 "SELECT pg_encoding_to_char(encoding), datcollate, datctype, reset_val FROM pg_database, pg_settings"
                 " WHERE datname = current_database() AND name = 'search_path'"
             ).fetchone()
+            settings, comment = read_settings(self._holder)
         encoding, collate, ctype, search_path = row if row else ("UTF8", "C", "C", "public")
         return Ddl(
             pre_data=dump_section(self._url, tool, "pre-data", self._name),
@@ -166,6 +168,8 @@ class PostgresSnapshot:
             collate=str(collate),
             ctype=str(ctype),
             search_path=str(search_path) or "''",
+            settings=settings,
+            comment=comment,
         )
 
     def sketch(self, table: Table, columns: Sequence[str]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from itertools import groupby
 from typing import Any
 
@@ -32,6 +32,8 @@ from replica.databases.base import Ddl, Repeats, Statement
 from replica.databases.postgres.connection import address, connect, reported
 from replica.databases.postgres.ddl import session_sql
 from replica.databases.postgres.evaluating import evaluate
+from replica.databases.postgres.integrity import count_broken
+from replica.databases.postgres.properties import comment_sql, properties_of, put_settings
 from replica.databases.postgres.recompute import insert_again, update_all
 from replica.databases.postgres.repeats import repeat_rows_sql
 from replica.databases.postgres.writer import binary_form, copy_binary, copy_csv, open_writer
@@ -188,7 +190,12 @@ class _Building:
 
     def _run(self, connection: Connection, entry: Statement) -> None:
         what = f"creating {entry.kind.lower()} {entry.name}"
-        with reported(what, IntegrityError if entry.kind in _BREAKS else LoadError):
+        is_rule = entry.kind in _BREAKS
+        # A rule that is broken may be counted after it.
+        with (
+            reported(what, IntegrityError if is_rule else LoadError),
+            connection.transaction() if is_rule else nullcontext(),
+        ):
             connection.execute(entry.sql.encode())
 
     def execute(self, statements: Sequence[Statement]) -> None:
@@ -272,6 +279,10 @@ class _Building:
         for view in views:
             self.run_sql(f"refreshing {view}", f"REFRESH MATERIALIZED VIEW {view}")
 
+    def count_broken(self, schema: Schema) -> dict[str, int]:
+        """See :meth:`replica.databases.base.Staging.count_broken`."""
+        return count_broken(self.connection, schema)
+
     def analyze(self) -> None:
         """See :meth:`replica.databases.base.Staging.analyze`."""
         self.run_sql("gathering statistics", "ANALYZE")
@@ -288,6 +299,7 @@ class SideBySide(_Building):
         self._upkeep = upkeep
         self._workers = max(1, workers)
         self._search_path = ddl.search_path
+        self._settings, self._comment = ddl.settings, ddl.comment
         self._name = _staging_prefix(self._target) + secrets.token_hex(6)
         self._url = with_database(url, self._name)
         with reported("creating the staging database", LoadError):
@@ -306,8 +318,7 @@ class SideBySide(_Building):
             # The target's system does not know the source's locale; its own will do.
             plain = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'")
             self._upkeep.execute(plain.format(sql.Identifier(self._name), ddl.encoding))
-        comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
-        self._upkeep.execute(comment.format(sql.Identifier(self._name), _mark(self._target)))
+        self._upkeep.execute(comment_sql(self._name, _mark(self._target)))
 
     def _session(self) -> Connection:
         connection = connect(self._url, autocommit=True)
@@ -328,6 +339,10 @@ class SideBySide(_Building):
                 # What broke it has been reported.
                 with suppress(psycopg.Error, adbc_driver_manager.Error):
                     other.close()
+
+    def preview(self) -> DatabaseUrl:
+        """See :meth:`replica.databases.base.Staging.preview`."""
+        return self._url
 
     def execute(self, statements: Sequence[Statement]) -> None:
         """See :meth:`replica.databases.base.Staging.execute`."""
@@ -376,21 +391,23 @@ class SideBySide(_Building):
         """
         self.close()
         staging, target = sql.Identifier(self._name), sql.Identifier(self._target)
-        old = sql.Identifier(f"replica_old_{secrets.token_hex(6)}")
+        old_name = f"replica_old_{secrets.token_hex(6)}"
+        old = sql.Identifier(old_name)
         rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
         with reported("publishing the target", LoadError):
             if not self._there:
+                put_settings(self._upkeep, self._settings, self._name)
                 with self._upkeep.transaction():
-                    self._upkeep.execute(sql.SQL("COMMENT ON DATABASE {} IS NULL").format(staging))
+                    self._upkeep.execute(comment_sql(self._name, self._comment))
                     self._upkeep.execute(rename.format(staging, target))
                 return
-            properties = _properties(self._upkeep, self._target, self._name)
+            properties = properties_of(self._upkeep, self._target, self._name)
             with self._without_sessions(), self._upkeep.transaction():
                 for statement in properties:
                     self._upkeep.execute(statement)
                 self._upkeep.execute(rename.format(target, old))
                 self._upkeep.execute(rename.format(staging, target))
-                self._upkeep.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(old, _mark(self._target)))
+                self._upkeep.execute(comment_sql(old_name, _mark(self._target)))
 
     @contextmanager
     def _without_sessions(self) -> Iterator[None]:
@@ -440,10 +457,20 @@ def _end_connections(connection: Connection, databases: list[str]) -> None:
             connection.execute("SELECT pg_terminate_backend(%s)", [pid])
 
 
+NO_PREVIEW = (
+    "a gate looks at a replica before it is published, which takes a staging database: grant CREATEDB and the"
+    " ownership of the target, or evaluate it afterwards"
+)
+
+
 class InPlace(_Building):
     """The existing target, emptied and filled inside one transaction."""
 
     way = "one transaction inside the existing target, since this user may not create or swap databases"
+
+    def preview(self) -> DatabaseUrl:
+        """See :meth:`replica.databases.base.Staging.preview`; what a transaction did is seen by itself alone."""
+        raise PrivilegeError(NO_PREVIEW)
 
     def publish(self) -> None:
         """Commits."""
@@ -490,66 +517,6 @@ SELECT CASE WHEN o.type = 'statistics object' THEN 'STATISTICS'
                     AND x.objsubid = 0 AND x.deptype <> 'n')
  LIMIT 1
 """
-
-
-def _properties(upkeep: Connection, target: str, staging: str) -> list[sql.Composed]:
-    """Statements that give the staging database the target's owner, comment, limits, settings and grants."""
-    row = upkeep.execute(
-        "SELECT pg_get_userbyid(d.datdba), d.datconnlimit, shobj_description(d.oid, 'pg_database'), d.oid,"
-        " d.datacl IS NOT NULL FROM pg_catalog.pg_database d WHERE d.datname = %s",
-        [target],
-    ).fetchone()
-    if row is None:
-        return []
-    owner, limit, comment, oid, has_grants = row
-    name = sql.Identifier(staging)
-    statements = [
-        sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, sql.Identifier(owner)),
-        sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(name, sql.Literal(limit)),
-        sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, sql.Literal(comment)),
-    ]
-    statements += _settings(upkeep, oid, name)
-    if has_grants:
-        statements += _grants(upkeep, oid, name)
-    return statements
-
-
-def _settings(upkeep: Connection, oid: int, name: sql.Identifier) -> list[sql.Composed]:
-    rows = upkeep.execute(
-        "SELECT r.rolname, unnest(s.setconfig) FROM pg_catalog.pg_db_role_setting s"
-        " LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole WHERE s.setdatabase = %s",
-        [oid],
-    ).fetchall()
-    statements = []
-    for role, assignment in rows:
-        key, _, value = assignment.partition("=")
-        setting = sql.SQL("SET {} TO {}").format(sql.Identifier(key), _setting_value(key, value))
-        if role is None:
-            statements.append(sql.SQL("ALTER DATABASE {} {}").format(name, setting))
-        else:
-            statements.append(sql.SQL("ALTER ROLE {} IN DATABASE {} {}").format(sql.Identifier(role), name, setting))
-    return statements
-
-
-def _setting_value(key: str, value: str) -> sql.Composable:
-    """Lists of names are stored as SQL already; everything else is one literal."""
-    lists = {"search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"}
-    return sql.SQL(value or "''") if key in lists else sql.Literal(value)
-
-
-def _grants(upkeep: Connection, oid: int, name: sql.Identifier) -> list[sql.Composed]:
-    rows = upkeep.execute(
-        "SELECT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_get_userbyid(a.grantee) END, a.privilege_type, a.is_grantable"
-        " FROM pg_catalog.pg_database d, aclexplode(d.datacl) a WHERE d.oid = %s",
-        [oid],
-    ).fetchall()
-    statements = [sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name)]
-    for grantee, privilege, grantable in rows:
-        to = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
-        option = sql.SQL(" WITH GRANT OPTION" if grantable else "")
-        grant = sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(sql.SQL(privilege), name, to, option)
-        statements.append(grant)
-    return statements
 
 
 def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

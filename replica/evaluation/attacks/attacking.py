@@ -15,6 +15,7 @@ from replica.progress import Progress, Report, ignore
 
 _NOBODY = "the schema map names no table of persons (role: subject) that has rows"
 _UNKNOWN = "it is not known who was kept out of learning: fit with --control, and keep its record"
+_NOTHING = "nothing is known of persons but made-up names and keys"
 _FEW = f"fewer than {FEWEST_CONTROLS} persons were kept out of learning"
 
 
@@ -45,4 +46,6 @@ def _tried(attack: Attack, scene: Scene) -> tuple[AttackResult, ...]:
         return (attack.asks.not_run(_UNKNOWN),)
     if attack.needs_controls and min((~scene.targets_learned).sum(), scene.targets_learned.sum()) < FEWEST_CONTROLS:
         return (attack.asks.not_run(_FEW),)
+    if attack.needs_controls and not scene.traits:
+        return (attack.asks.not_run(_NOTHING),)
     return attack.run(scene)

@@ -15,8 +15,8 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.chance import Leak, Trial, judge
-from replica.evaluation.attacks.inference import secrets_of
-from replica.evaluation.attacks.people import Trait, embedded
+from replica.evaluation.attacks.inference import secrets_of, without
+from replica.evaluation.attacks.people import Trait
 from replica.evaluation.attacks.scene import Scene
 from replica.evaluation.coding import pair_bins
 from replica.evaluation.ground import Feature
@@ -68,17 +68,19 @@ def _judged(
         (np.stack(part) * asked).sum(axis=0)[some] / counts
         for part in ([answer.right for answer in answers], [answer.guessed for answer in answers])
     )
-    return judge(question, Trial(right, learned, float(guessed.mean()), scene.note), rng, Leak(most=0.02))
+    searched = min(1.0, _MOST_ROWS / len(scene.ground.synthetic[scene.subject]))
+    trial = Trial(right, learned, float(guessed.mean()), searched, scene.note)
+    return judge(question, trial, rng, Leak(most=0.02))
 
 
 def _answers(scene: Scene, rng: np.random.Generator) -> Iterator[_Answers]:
     rows = rng.permutation(scene.copies)[:_MOST_ROWS]
     for secret in secrets_of(scene)[:_MOST_SECRETS]:
         truth, labels = (codes[which] for codes, which in zip(_coded(secret), (scene.targets, rows), strict=True))
-        original, synthetic = embedded(tuple(trait for trait in scene.traits if trait is not secret))
+        space = without(scene, secret)
         # Trees on all rows, down to single ones: a model that remembers is a better attacker than one that does not.
         model = ExtraTreesClassifier(_TREES, random_state=int(rng.integers(2**31)))
-        predicted = model.fit(synthetic[rows], labels).predict(original[scene.targets])
+        predicted = model.fit(space.synthetic[rows], labels).predict(space.original[scene.targets])
         shares = np.bincount(labels + 1, minlength=int(truth.max()) + 2) / len(labels)
         guessed = (rng.choice(labels, len(truth)) == truth).astype(np.float64)
         yield _Answers((predicted == truth).astype(np.float64), guessed, shares[truth + 1] < _RARE)

@@ -74,8 +74,3 @@ class PrivacyReport:
     members: int
     controls: int
     attacks: tuple[AttackResult, ...]
-
-    @property
-    def passed(self) -> bool:
-        """True where no attack succeeded; those that were not run say nothing."""
-        return all(attack.verdict != "fail" for attack in self.attacks)

@@ -137,12 +137,14 @@ class Trial:
         learned: which of them were learned.
         guessing: success of somebody who guesses without looking persons up in the replica; None where there is
             nothing to guess, since success would always come of a leak or of chance.
+        searched: share of the replica that was searched; more than that of a leak cannot be seen.
         note: what a reader should know beside it.
     """
 
     success: Floats
     learned: Bools
     guessing: float | None
+    searched: float = 1.0
     note: str = ""
 
 
@@ -155,6 +157,7 @@ def judge(question: Question, trial: Trial, rng: np.random.Generator, leak: Leak
         rng: where draws come from.
         leak: what must not be let through.
     """
+    leak = replace(leak, share=leak.share * trial.searched, most=leak.most * trial.searched)
     found = compare(trial.success, trial.learned)
     value, low, high = found.risk()
     strength = power_of(found, leak, _spread(trial.success[~trial.learned]), rng)
@@ -173,7 +176,7 @@ def judge(question: Question, trial: Trial, rng: np.random.Generator, leak: Leak
         verdict=decide(
             leaks=found.p < ERROR and value > leak.most,
             beats_guessing=trial.guessing is None or bool(trial.success.mean() > trial.guessing),
-            within_limit=value <= leak.most,
+            within_limit=value <= leak.share / 2,
             power=strength,
         ),
         note="; ".join(part for part in (rates, trial.note) if part),
@@ -225,7 +228,7 @@ def decide(*, leaks: bool, beats_guessing: bool, power: float, within_limit: boo
         leaks: members were hit more often than chance explains, and by more than may be.
         beats_guessing: the attack does better than guessing; otherwise its failure says nothing.
         power: probability with which a leak would have been caught.
-        within_limit: the figure itself is not larger than may be, be it by chance.
+        within_limit: the figure itself is nearer to no leak than to the one that the power is stated for.
     """
     if leaks:
         return "fail"

@@ -4,12 +4,16 @@ Rows are alike by chance too. Only what a single person of the original has is l
 would find of it is known from the original: in as many fresh persons, the expected number of things met again that one
 person has is at most twice the number of things that exactly two have (Good and Toulmin 1956, the first term). Where
 people were kept out of learning, how often theirs are found says it as well, and the larger of both counts.
+
+Few persons say little of chance, even if no two of them have anything in common. But where no two agree in some half of
+the columns either, nor in the other half, all columns agree by chance hardly ever, and three copies are enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +21,15 @@ from scipy import stats
 
 from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.chance import decide, wilson
-from replica.evaluation.attacks.fingerprints import Fingerprints, families_of, persons_of, rows_of
+from replica.evaluation.attacks.fingerprints import (
+    Columns,
+    Fingerprints,
+    all_columns,
+    families_of,
+    halved,
+    persons_of,
+    rows_of,
+)
 from replica.evaluation.attacks.scene import Scene
 from replica.evaluation.ground import Ground
 
@@ -29,6 +41,8 @@ SHARE = 0.01
 
 _ERROR = 0.025
 _MOST = 0.005
+_HARDLY, _HALVINGS = 0.5, 3
+_MOST_BY_CHANCE = 0.5
 
 ROWS = Question(
     "copied rows",
@@ -53,6 +67,7 @@ class Found:
         background: how many times chance was seen at work.
         times: how many persons chance would find for each of these.
         share: of the members, copied: the leak that must be found.
+        is_rich: True where not even halves of such things are ever alike by chance.
     """
 
     persons: int
@@ -61,6 +76,7 @@ class Found:
     background: float
     times: float
     share: float = SHARE
+    is_rich: bool = False
 
     @property
     def expected(self) -> float:
@@ -74,6 +90,8 @@ class Found:
 
     def p(self, found: int) -> float:
         """Probability of so many or more: of two counts, given their sum (Przyborowski and Wilenski 1940)."""
+        if self.is_rich and not self.background:
+            return float(stats.poisson.sf(found - 1, _HARDLY))
         return float(stats.binom.sf(found - 1, round(found + self.background), self.times / (1 + self.times)))
 
     @property
@@ -89,32 +107,40 @@ class Found:
 
 
 def copied_rows(scene: Scene) -> tuple[AttackResult, ...]:
-    """Looks each table's rows up; with and without texts, since texts are made anew even where the rest is not."""
+    """Looks up the rows of each table."""
     ground = _as_learned(scene)
     return tuple(
-        as_result(ROWS, table, _worst(scene, [rows_of(ground, table, texts) for texts in (False, True)]))
-        for table in scene.tables
+        as_result(ROWS, table, _worst(scene, (table,), partial(rows_of, ground, table))) for table in scene.tables
     )
 
 
 def copied_subjects(scene: Scene) -> tuple[AttackResult, ...]:
     """Looks up persons with all their rows, and all rows that a person has in one table."""
     ground, subject = _as_learned(scene), scene.subject
-    whole = [persons_of(ground, subject, scene.tables, texts) for texts in (False, True)]
-    found = [as_result(PERSONS, None, _worst(scene, whole))]
-    for table in scene.tables[1:]:
-        ways = [families_of(ground, subject, table, texts) for texts in (False, True)]
-        found.append(as_result(PERSONS, table, _worst(scene, ways)))
-    return tuple(found)
+    whole = _worst(scene, scene.tables, partial(persons_of, ground, subject))
+    families = {
+        table: _worst(scene, (table,), partial(families_of, ground, subject, table)) for table in scene.tables[1:]
+    }
+    found: list[tuple[str | None, Found]] = [(None, whole), *families.items()]
+    return tuple(as_result(PERSONS, table, one) for table, one in found)
 
 
 def _as_learned(scene: Scene) -> Ground:
     return replace(scene.ground, original=scene.as_learned)
 
 
-def _worst(scene: Scene, ways: Iterable[Fingerprints]) -> Found:
-    """The way of looking that finds most beyond chance; where none finds anything, the one that would have."""
-    found = [look_up(way, scene) for way in ways]
+def _worst(scene: Scene, tables: tuple[str, ...], way: Callable[[Columns], Fingerprints]) -> Found:
+    """Looks with and without texts, which are made anew even where the rest is not.
+
+    Returns:
+        where copies are found, or would have been.
+    """
+    rng = scene.ground.rng("attacks", "copies", *tables)
+    found = []
+    for texts in (False, True):
+        columns = all_columns(scene.ground, tables, texts)
+        rich = all(way(half).all_differ for _ in range(_HALVINGS) for half in halved(columns, rng))
+        found.append(replace(look_up(way(columns), scene), is_rich=rich))
     return max(found, key=lambda one: (one.is_leak, one.power, one.found - one.expected))
 
 
@@ -130,7 +156,9 @@ def look_up(prints: Fingerprints, scene: Scene) -> Found:
     # Of the things that two have, each person has half.
     background, times = float(shared.sum()) / 2, 2 * copies / scene.persons * learned.mean()
     others = int(found[~learned].sum())
-    if others and others * learned.sum() / (~learned).sum() > background * times:
+    # If most of those who were not learned are found, they were copied too.
+    by_chance = 0 < others < _MOST_BY_CHANCE * own[~learned].sum()
+    if by_chance and others * learned.sum() / (~learned).sum() > background * times:
         background, times = float(others), float(learned.sum() / (~learned).sum())
     return Found(int(learned.sum()), int(own[learned].sum()), int(found[learned].sum()), background, times)
 

@@ -12,7 +12,6 @@ import numpy as np
 from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.chance import wilson
 from replica.evaluation.attacks.neighbours import nearest
-from replica.evaluation.attacks.people import embedded
 from replica.evaluation.attacks.scene import Scene
 
 QUESTION = Question(
@@ -28,8 +27,8 @@ def measure(scene: Scene) -> tuple[AttackResult, ...]:
     learned = scene.targets_learned
     n = int(min(learned.sum(), (~learned).sum()))
     kinds = (rng.permutation(scene.targets[kind])[:n] for kind in (learned, ~learned))
-    original, synthetic = embedded(scene.traits)
-    copies = synthetic[rng.permutation(scene.copies)[: 2 * n]]
+    original = scene.space.original
+    copies = scene.space.synthetic[rng.permutation(scene.copies)[: 2 * n]]
     (members, _), (others, _) = (nearest(copies, original[kind], 2) for kind in kinds)
     nearer = float(np.sum(members[:, 0] < others[:, 0]) + 0.5 * np.sum(members[:, 0] == others[:, 0]))
     share, reach = wilson(nearer, len(copies))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,31 +39,54 @@ class Fingerprints:
         first[1:] = (np.diff(things[order]) != 0) | (np.diff(self.holders[order]) != 0)
         return np.bincount(things[order[first]])[things] if len(things) else things
 
+    @property
+    def all_differ(self) -> bool:
+        """True where no two persons of the original have the same thing."""
+        return len(self.original) > 0 and bool((self.held_by() == 1).all())
 
-def rows_of(ground: Ground, table: str, texts: bool) -> Fingerprints:
-    """Returns fingerprints of a table's rows, of their texts too or not."""
-    one, other = _marks(ground, table, texts)
+
+Columns = Mapping[str, tuple[str, ...]]
+"""Which columns of each table count."""
+
+
+def all_columns(ground: Ground, tables: Iterable[str], texts: bool) -> Columns:
+    """Returns the columns of tables that mean something, those of texts among them or not."""
+    return {
+        table: tuple(feature.name for feature in ground.features[table] if texts or feature.what != "text")
+        for table in tables
+    }
+
+
+def halved(columns: Columns, rng: np.random.Generator) -> tuple[Columns, Columns]:
+    """Deals columns at random into two halves."""
+    every = [(table, name) for table, names in columns.items() for name in names]
+    order = rng.permutation(len(every))
+    first, second = ({every[i] for i in order[start::2]} for start in (0, 1))
+    one, other = (
+        {table: tuple(name for name in names if (table, name) in part) for table, names in columns.items()}
+        for part in (first, second)
+    )
+    return one, other
+
+
+def rows_of(ground: Ground, table: str, columns: Columns) -> Fingerprints:
+    """Returns fingerprints of a table's rows."""
+    one, other = _marks(ground, table, columns)
     original = ground.original[table]
     return Fingerprints(one, original.holders if original.holders is not None else np.arange(len(one)), other)
 
 
-def columns_of(ground: Ground, table: str, columns: Sequence[str]) -> Fingerprints:
-    """Returns fingerprints of some columns of a table of persons."""
-    one, other = (_row_marks(side[table], columns) for side in (ground.original, ground.synthetic))
-    return Fingerprints(one, np.arange(len(one)), other)
-
-
-def families_of(ground: Ground, subject: str, table: str, texts: bool) -> Fingerprints:
+def families_of(ground: Ground, subject: str, table: str, columns: Columns) -> Fingerprints:
     """Returns fingerprints of all rows that a person has in a table, of persons who have some."""
-    one, other = _marks(ground, table, texts)
+    one, other = _marks(ground, table, columns)
     marks, holders = _by_person(one, ground.original[table], len(ground.original[subject]))
     copies, _ = _by_person(other, ground.synthetic[table], len(ground.synthetic[subject]))
     return Fingerprints(marks, holders, copies)
 
 
-def persons_of(ground: Ground, subject: str, tables: tuple[str, ...], texts: bool) -> Fingerprints:
+def persons_of(ground: Ground, subject: str, columns: Columns) -> Fingerprints:
     """Returns fingerprints of persons with all their rows."""
-    marks = {table: _marks(ground, table, texts) for table in tables}
+    marks = {table: _marks(ground, table, columns) for table in columns}
     original = _whole(ground.original, subject, {table: one for table, (one, _) in marks.items()})
     synthetic = _whole(ground.synthetic, subject, {table: other for table, (_, other) in marks.items()})
     return Fingerprints(original, np.arange(len(original)), synthetic)
@@ -89,10 +112,9 @@ def _by_person(marks: Marks, rows: Rows, persons: int) -> tuple[Marks, Ints]:
     return sums[some], some
 
 
-def _marks(ground: Ground, table: str, texts: bool) -> tuple[Marks, Marks]:
+def _marks(ground: Ground, table: str, columns: Columns) -> tuple[Marks, Marks]:
     """A number for each row of both sides; texts without a number that both sides share are known by their lengths."""
-    names = [feature.name for feature in ground.features[table] if texts or feature.what != "text"]
-    original, synthetic = (_row_marks(side[table], names) for side in (ground.original, ground.synthetic))
+    original, synthetic = (_row_marks(side[table], columns[table]) for side in (ground.original, ground.synthetic))
     return original, synthetic
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.chance import Leak, Trial, judge
 from replica.evaluation.attacks.neighbours import nearest
-from replica.evaluation.attacks.people import Trait, embedded
+from replica.evaluation.attacks.people import Space, Trait
 from replica.evaluation.attacks.scene import Scene
 from replica.evaluation.ground import Values
 
@@ -35,14 +35,21 @@ def infer(scene: Scene) -> tuple[AttackResult, ...]:
     rng = scene.ground.rng("attacks", QUESTION.name)
     successes, guesses = [], []
     for secret in secrets:
-        original, synthetic = embedded(tuple(trait for trait in scene.traits if trait is not secret))
-        found = nearest(original[scene.targets], synthetic[scene.copies], 1)[1][:, 0]
+        space = without(scene, secret)
+        found = nearest(space.original[scene.targets], space.synthetic[scene.copies], 1)[1][:, 0]
         values = secret.synthetic[scene.copies]
         truth = secret.original[scene.targets]
         successes.append(_same(secret, values[found], truth))
         guesses.append(_same(secret, rng.choice(values, len(truth)), truth).mean())
-    trial = Trial(np.mean(successes, axis=0), scene.targets_learned, float(np.mean(guesses)), scene.note)
+    trial = Trial(
+        np.mean(successes, axis=0), scene.targets_learned, float(np.mean(guesses)), scene.searched, scene.note
+    )
     return (judge(QUESTION, trial, rng, Leak(most=0.02)),)
+
+
+def without(scene: Scene, secret: Trait) -> Space:
+    """Returns the persons by all that the attacker knows."""
+    return scene.space.of([i for i, trait in enumerate(scene.traits) if trait is not secret])
 
 
 def secrets_of(scene: Scene) -> tuple[Trait, ...]:

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import RidgeClassifier
 
 from replica.evaluation.attacks.neighbours import nearest
 from replica.evaluation.attacks.people import Matrix
@@ -93,9 +93,9 @@ def classifier(found: Neighbourhood) -> Floats:
         known = found.reference[reference_fold != i]
         if not len(known) or not (fold == i).any():
             continue
-        rows = np.concatenate([found.synthetic[: 10 * len(known)], known])
-        labels = np.r_[np.ones(len(rows) - len(known)), np.zeros(len(known))]
-        model = LogisticRegression(class_weight="balanced", max_iter=300).fit(rows, labels)
+        rows = np.concatenate([found.synthetic, known])
+        labels = np.r_[np.ones(len(found.synthetic)), np.zeros(len(known))]
+        model = RidgeClassifier(class_weight="balanced").fit(rows, labels)
         scores[fold == i] = model.decision_function(found.targets[fold == i])
     return scores
 

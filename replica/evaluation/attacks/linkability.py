@@ -6,12 +6,13 @@ add up to; where there are no other tables, every second column.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.chance import Trial, judge
 from replica.evaluation.attacks.neighbours import nearest
-from replica.evaluation.attacks.people import Trait, embedded
 from replica.evaluation.attacks.scene import Scene
 
 QUESTION = Question(
@@ -28,17 +29,19 @@ def link(scene: Scene) -> tuple[AttackResult, ...]:
     halves = _halves(scene)
     if not all(halves):
         return (QUESTION.not_run("persons have too few columns to make two halves of"),)
-    found = []
-    for half in halves:
-        original, synthetic = embedded(half)
-        found.append(nearest(original[scene.targets], synthetic[scene.copies], _NEIGHBOURS)[1])
-    linked = (found[0][:, :, None] == found[1][:, None, :]).any(axis=(1, 2)).astype(np.float64)
-    guessing = found[0].shape[1] * found[1].shape[1] / len(scene.copies)
-    trial = Trial(linked, scene.targets_learned, min(1.0, guessing), scene.note)
+    spaces = [scene.space.of(half) for half in halves]
+    one, other = (
+        nearest(space.original[scene.targets], space.synthetic[scene.copies], _NEIGHBOURS)[1] for space in spaces
+    )
+    linked = (one[:, :, None] == other[:, None, :]).any(axis=(1, 2)).astype(np.float64)
+    guessing = min(1.0, one.shape[1] * other.shape[1] / len(scene.copies))
+    trial = Trial(linked, scene.targets_learned, guessing, scene.searched, scene.note)
     return (judge(QUESTION, trial, scene.ground.rng("attacks", QUESTION.name)),)
 
 
-def _halves(scene: Scene) -> tuple[tuple[Trait, ...], tuple[Trait, ...]]:
-    own = tuple(trait for trait in scene.traits if trait.table == scene.subject)
-    others = tuple(trait for trait in scene.traits if trait.table != scene.subject)
-    return (own, others) if own and others else (scene.traits[::2], scene.traits[1::2])
+def _halves(scene: Scene) -> tuple[Sequence[int], Sequence[int]]:
+    """Numbers of the traits that each half has."""
+    own = [i for i, trait in enumerate(scene.traits) if trait.table == scene.subject]
+    others = [i for i, trait in enumerate(scene.traits) if trait.table != scene.subject]
+    every = range(len(scene.traits))
+    return (own, others) if own and others else (every[::2], every[1::2])

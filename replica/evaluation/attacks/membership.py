@@ -15,7 +15,6 @@ from scipy import stats
 from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.chance import ERROR, USUAL_LEAK, decide, wilson
 from replica.evaluation.attacks.likenesses import SCORES, neighbourhood
-from replica.evaluation.attacks.people import embedded
 from replica.evaluation.attacks.scene import Scene
 
 Ints = npt.NDArray[np.int64]
@@ -28,11 +27,10 @@ SUREST = Question(
 )
 
 _MOST_AUC, _MOST_RATE, _FALSE = 0.55, 0.02, 0.01
-_DRAWS = 200
 
 
 @dataclass(frozen=True)
-class _Separation:
+class Separation:
     """How one score tells members from others.
 
     Attributes:
@@ -56,12 +54,11 @@ def tell_members(scene: Scene) -> tuple[AttackResult, ...]:
     """Scores members and others, and says how well the best score tells them apart."""
     rng = scene.ground.rng("attacks", ALL.name)
     members, others = _pairs(scene, rng)
-    original, synthetic = embedded(scene.traits)
-    n = len(members)
-    targets = original[np.concatenate([members, others])]
-    around = neighbourhood(targets, synthetic[scene.copies], original[others], partner=np.tile(np.arange(n), 2))
+    n, original = len(members), scene.space.original
+    targets, copies = original[np.concatenate([members, others])], scene.space.synthetic[scene.copies]
+    around = neighbourhood(targets, copies, original[others], partner=np.tile(np.arange(n), 2))
     found = [separate(name, scores[:n], scores[n:]) for name, score in SCORES.items() for scores in [score(around)]]
-    return _overall(scene, found, n, rng), _surest(scene, found, n)
+    return _overall(scene, found, n), _surest(scene, found, n)
 
 
 def _pairs(scene: Scene, rng: np.random.Generator) -> tuple[Ints, Ints]:
@@ -71,7 +68,7 @@ def _pairs(scene: Scene, rng: np.random.Generator) -> tuple[Ints, Ints]:
     return np.sort(rng.permutation(members)[:n]), np.sort(rng.permutation(others)[:n])
 
 
-def separate(name: str, members: Floats, others: Floats) -> _Separation:
+def separate(name: str, members: Floats, others: Floats) -> Separation:
     """Compares scores of members and of as many others."""
     ranks = stats.rankdata(np.r_[members, others])
     inner = stats.rankdata(members), stats.rankdata(others)
@@ -82,7 +79,7 @@ def separate(name: str, members: Floats, others: Floats) -> _Separation:
     allowed = int(_FALSE * n)
     bar = np.sort(others)[::-1][allowed]
     hits = int((members > bar).sum())
-    return _Separation(name, float(above.mean()), max(error, 0.5 / n), hits / n, hits, _chance(hits, allowed, n))
+    return Separation(name, float(above.mean()), max(error, 0.5 / n), hits / n, hits, _chance(hits, allowed, n))
 
 
 def _chance(hits: int, allowed: int, n: int) -> float:
@@ -93,14 +90,13 @@ def _chance(hits: int, allowed: int, n: int) -> float:
     return float(stats.nhypergeom.sf(hits - 1, 2 * n, n, allowed + 1))
 
 
-def _overall(scene: Scene, found: list[_Separation], n: int, rng: np.random.Generator) -> AttackResult:
+def _overall(scene: Scene, found: list[Separation], n: int) -> AttackResult:
     best = max(found, key=lambda one: one.auc)
     bar = float(stats.norm.isf(ERROR / len(found)))
     # Members given away come first of all: the others are as before.
-    leak = USUAL_LEAK.share
+    leak = USUAL_LEAK.share * scene.searched
     error = np.sqrt(1 / (6 * n))
-    draws = rng.normal(0.5 + leak / 2, error, _DRAWS * 10)
-    power = float(np.mean((draws - bar * error > 0.5) & (draws > _MOST_AUC)))
+    power = float(stats.norm.sf((max(0.5 + bar * error, _MOST_AUC) - 0.5 - leak / 2) / error))
     reach = 1.96 * best.error
     return replace(
         ALL.not_run(),
@@ -114,19 +110,19 @@ def _overall(scene: Scene, found: list[_Separation], n: int, rng: np.random.Gene
         verdict=decide(
             leaks=best.auc - bar * best.error > 0.5 and best.auc > _MOST_AUC,
             beats_guessing=True,
-            within_limit=best.auc <= _MOST_AUC,
+            within_limit=best.auc <= 0.5 + leak / 4,
             power=power,
         ),
         note=_note(scene, f"area under the curve of the best of {len(found)} scores, {best.score}"),
     )
 
 
-def _surest(scene: Scene, found: list[_Separation], n: int) -> AttackResult:
+def _surest(scene: Scene, found: list[Separation], n: int) -> AttackResult:
     best = max(found, key=lambda one: one.rate)
     bar = ERROR / len(found)
     allowed = int(_FALSE * n)
     enough = next((k for k in range(n + 1) if _chance(k, allowed, n) < bar and k > _MOST_RATE * n), n + 1)
-    power = float(stats.binom.sf(enough - 1, n, USUAL_LEAK.share))
+    power = float(stats.binom.sf(enough - 1, n, USUAL_LEAK.share * scene.searched))
     rate, reach = wilson(best.hits, n)
     return replace(
         SUREST.not_run(),

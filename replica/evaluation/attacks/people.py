@@ -5,7 +5,7 @@ Nothing here knows who was learned: rows of the original and of the replica are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -128,18 +128,36 @@ class _Family:
 # Distances
 
 
-def embedded(traits: tuple[Trait, ...]) -> tuple[Matrix, Matrix]:
-    """Puts persons into a space where the squared distance adds up as Gower's (1971) does.
+@dataclass(frozen=True)
+class Space:
+    """Persons as points whose squared distances add up as Gower's (1971) do.
 
     A number is its rank among the replica's, between 0 and 1; labels that differ are 1 apart.
 
-    Returns:
-        the original's persons and the replica's: shapes (persons, dimensions).
+    Attributes:
+        original: the original's persons: shape (persons, dimensions).
+        synthetic: the replica's.
+        trait: number of the trait that each dimension comes from.
     """
+
+    original: Matrix
+    synthetic: Matrix
+    trait: Ints
+
+    def of(self, traits: Sequence[int]) -> Space:
+        """Returns the same persons by some of their traits."""
+        which = np.isin(self.trait, np.array(traits, dtype=np.int64))
+        return Space(self.original[:, which], self.synthetic[:, which], self.trait[which])
+
+
+def space_of(traits: tuple[Trait, ...]) -> Space:
+    """Puts persons into a space; there must be a trait."""
     parts = [_embedded(trait) for trait in traits]
-    if not parts:
-        return np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
-    return np.concatenate([one for one, _ in parts], axis=1), np.concatenate([other for _, other in parts], axis=1)
+    return Space(
+        np.concatenate([one for one, _ in parts], axis=1),
+        np.concatenate([other for _, other in parts], axis=1),
+        np.repeat(np.arange(len(parts)), [one.shape[1] for one, _ in parts]),
+    )
 
 
 def _embedded(trait: Trait) -> tuple[Matrix, Matrix]:

@@ -9,14 +9,14 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from replica.evaluation.attacks.people import Trait, traits_of
+from replica.evaluation.attacks.people import Space, Trait, space_of, traits_of
 from replica.evaluation.ground import Ground, Rows, Side
 from replica.planning.decisions import Plan
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
-MOST_TARGETS = 2000
+MOST_TARGETS = 1000
 """Persons of each kind, learned or not, that an attack is tried on at most."""
 
 MOST_COPIES = 50_000
@@ -60,6 +60,11 @@ class Scene:
         return traits_of(self.ground, self.subject, self.tables)
 
     @cached_property
+    def space(self) -> Space:
+        """The persons as points, by all their traits; there must be one."""
+        return space_of(self.traits)
+
+    @cached_property
     def targets(self) -> Ints:
         """The persons who are attacked: all of them, or as many as can be."""
         if self.learned is None:
@@ -78,6 +83,11 @@ class Scene:
     def targets_learned(self) -> Bools:
         """Which of the targets were learned."""
         return self.learned_or_all[self.targets]
+
+    @property
+    def searched(self) -> float:
+        """Share of the replica's persons that the attacker searches."""
+        return len(self.copies) / len(self.ground.synthetic[self.subject])
 
     @property
     def note(self) -> str:
@@ -106,7 +116,7 @@ def open_scene(ground: Ground, controls: Mapping[str, Bools] | None) -> Scene | 
     subject = next(iter(controls)) if controls else subject_of(ground.plan)
     if subject is None or not len(ground.original[subject]) or not len(ground.synthetic[subject]):
         return None
-    tables = tables_of(ground.plan, subject)
+    tables = tuple(name for name in tables_of(ground.plan, subject) if len(ground.original[name]))
     if not controls:
         return Scene(ground, subject, tables, None, ground.original)
     learned = ~controls[subject]

@@ -96,7 +96,7 @@ def _attack(scene: Scene, table: str, item: Feature) -> AttackResult:
     bar = max(_ECCENTRIC, float(np.quantile(nobody, 1 - _BY_CHANCE)))
     hits = (np.array(found) > bar).astype(np.float64)
     note = f"{len(targets):,} persons were attacked"
-    return judge(QUESTION, Trial(hits, learned, None, note), rng)
+    return judge(QUESTION, Trial(hits, learned, None, note=note), rng)
 
 
 def _targets(scene: Scene, known: _Board, score: _Scorer, rng: np.random.Generator) -> Ints:
@@ -164,15 +164,21 @@ class _Scorer:
 
     def eccentricity(self, known: _Board) -> float:
         """By how many standard deviations of all scores the best stands above the next."""
-        scores = np.zeros(self._persons)
-        for item, rating, day in zip(known.item, known.rating, known.day, strict=True):
-            if item < self._items:
-                persons, points = self._points(int(item), float(rating), float(day))
-                scores[persons] += points
-        if self._persons < 2 or not scores.any():
+        found = [
+            self._points(int(item), float(rating), float(day))
+            for item, rating, day in zip(known.item, known.rating, known.day, strict=True)
+            if item < self._items
+        ]
+        persons, at = np.unique(
+            np.concatenate([who for who, _ in found] or [np.zeros(0, np.int64)]), return_inverse=True
+        )
+        if self._persons < 2 or not len(persons):
             return 0.0
-        second, first = np.partition(scores, -2)[-2:]
-        return float((first - second) / scores.std())
+        scores = np.bincount(at, weights=np.concatenate([points for _, points in found]))
+        # Those who have none of the items score nothing.
+        variance = (scores**2).sum() / self._persons - (scores.sum() / self._persons) ** 2
+        second, first = np.partition(np.r_[0.0, scores], -2)[-2:]
+        return float((first - second) / np.sqrt(variance)) if variance > 0 else 0.0
 
     def _points(self, item: int, rating: float, day: float) -> tuple[Ints, Floats]:
         """The persons who have an item, and what each gets for the row of it that is nearest."""

@@ -45,7 +45,13 @@ def single_out(scene: Scene) -> tuple[AttackResult, ...]:
     nobody = np.stack([rng.permutation(column) for column in records.T], axis=1)
     alone, guessed = (_met_alone(values, columns, original) for values in (records, nobody))
     note = "" if len(records) == len(synthetic) else f"{len(records):,} conditions were tried"
-    return (judge(QUESTION, Trial(alone, scene.learned_or_all, float(guessed.mean()), note), rng),)
+    return (
+        judge(
+            QUESTION,
+            Trial(alone, scene.learned_or_all, float(guessed.mean()), len(records) / len(synthetic), note),
+            rng,
+        ),
+    )
 
 
 def _coded(traits: tuple[Trait, ...]) -> tuple[Codes, Codes]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.copies import as_result, look_up
 from replica.evaluation.attacks.copula import cell_probabilities, correctness, uniqueness
-from replica.evaluation.attacks.fingerprints import columns_of
+from replica.evaluation.attacks.fingerprints import Fingerprints, rows_of
 from replica.evaluation.attacks.scene import Scene
 from replica.evaluation.ground import Feature
 
@@ -37,7 +37,7 @@ def single_out_by_few(scene: Scene) -> tuple[AttackResult, ...]:
     columns = _most_telling(scene)
     if not columns:
         return (QUESTION.not_run("the table of persons has no such columns"),)
-    prints = columns_of(scene.ground, scene.subject, columns)
+    prints = _prints(scene, columns)
     result = as_result(QUESTION, None, replace(look_up(prints, scene), share=_SHARE))
     alone = float((prints.held_by() == 1).mean())
     return (replace(result, note=f"{result.note}; {_population(scene, columns, alone)}"),)
@@ -63,16 +63,20 @@ def _most_telling(scene: Scene) -> tuple[str, ...]:
     left = [feature.name for feature in scene.ground.features[scene.subject] if _is_known_to_others(scene, feature)]
     chosen: list[str] = []
     while left and len(chosen) < _COLUMNS:
-        different = {
-            name: len(np.unique(columns_of(scene.ground, scene.subject, (*chosen, name)).original)) for name in left
-        }
+        different = {name: len(np.unique(_prints(scene, (*chosen, name)).original)) for name in left}
         chosen.append(max(left, key=lambda name: different[name]))
         left.remove(chosen[-1])
     return tuple(chosen)
 
 
+def _prints(scene: Scene, columns: tuple[str, ...]) -> Fingerprints:
+    return rows_of(scene.ground, scene.subject, {scene.subject: columns})
+
+
 def _is_known_to_others(scene: Scene, feature: Feature) -> bool:
-    if feature.what == "text":
-        return False
+    """Labels, dates, and numbers that many share; nobody knows when a row was written, to the second."""
+    family = scene.ground.plan.by_id[scene.subject].table.by_name[feature.name].type.family
     values = scene.ground.original[scene.subject].values[feature.name]
-    return feature.what != "number" or len(np.unique(values)) < _MOST_VALUES * len(values)
+    different = len(np.unique(values))
+    shared = different < _MOST_VALUES * len(values)
+    return different > 1 and (feature.is_category or family == "date" or (feature.what == "number" and shared))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.chance import Leak, Trial, judge
 from replica.evaluation.attacks.fingerprints import Fingerprints
-from replica.evaluation.attacks.scene import Scene
+from replica.evaluation.attacks.scene import FEWEST_CONTROLS, Scene
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,23 +22,23 @@ QUESTION = Question(
     "Somebody knows a word, a number or a name that is one person's alone, and looks for it.",
 )
 
-_LEAK = Leak(0.1, "one in ten of the persons learned has a text or label of their own copied", 0.02)
+_LEAK = Leak(0.1, "one in ten of the persons learned has all texts and labels of their own copied", 0.02)
 
 
 def copied_values(scene: Scene) -> tuple[AttackResult, ...]:
-    """Looks up, in every column of texts or labels, what a single person has."""
-    found, own = np.zeros(scene.persons), np.zeros(scene.persons)
+    """Looks up, in every column of texts or labels, what a single person has; success is the share that comes back."""
+    own, found = np.zeros(scene.persons), np.zeros(scene.persons)
     for table in scene.tables:
         for feature in scene.ground.features[table]:
             if (prints := _prints(scene, table, feature.name)) is not None:
                 alone = prints.held_by() == 1
-                there = alone & np.isin(prints.original, prints.synthetic)
-                _mark(own, prints, alone)
-                _mark(found, prints, there)
-    if not own.any():
-        return (QUESTION.not_run("no text or label is one person's alone"),)
-    note = f"{own.mean():.1%} of all persons have such a value"
-    trial = Trial(found, scene.learned_or_all, None, note)
+                own += _per_person(prints, alone, scene.persons)
+                found += _per_person(prints, alone & np.isin(prints.original, prints.synthetic), scene.persons)
+    some = own > 0
+    learned = scene.learned_or_all[some]
+    if min(learned.sum(), (~learned).sum()) < FEWEST_CONTROLS:
+        return (QUESTION.not_run("too few persons have a text or label of their own"),)
+    trial = Trial(found[some] / own[some], learned, None, note=f"{some.mean():.1%} of all persons have such a value")
     return (judge(QUESTION, trial, scene.ground.rng("attacks", QUESTION.name), _LEAK),)
 
 
@@ -53,6 +53,6 @@ def _prints(scene: Scene, table: str, column: str) -> Fingerprints | None:
     return Fingerprints(codes[0][there].astype(np.uint64), holders[there], codes[1][codes[1] >= 0].astype(np.uint64))
 
 
-def _mark(persons: Floats, prints: Fingerprints, which: npt.NDArray[np.bool_]) -> None:
+def _per_person(prints: Fingerprints, which: npt.NDArray[np.bool_], persons: int) -> Floats:
     holders = prints.holders[which]
-    persons[holders[holders < len(persons)]] = 1.0
+    return np.bincount(holders[holders < persons], minlength=persons).astype(np.float64)
