@@ -49,7 +49,8 @@ def wirings(rows: Encoded, context: Encoded, rng: np.random.Generator) -> tuple[
         return (everything,)
     inputs = _Inputs(rows, context, rng)
     if len(rows) < _BY_SPAN:
-        return tuple(inputs.by_span(most) for most in _FEW)
+        # What depends on two others together shows in neither alone.
+        return (*(inputs.by_span(most) for most in _FEW), everything)
     found = [inputs.by_table(most) for most in _CONTEXT if most < len(context.spans)]
     return (*found, everything)
 
