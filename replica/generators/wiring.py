@@ -22,10 +22,10 @@ Ints = npt.NDArray[np.int64]
 _RANKED_ON = 12_000
 # Below so many rows each span chooses for itself among context and spans; below so many, the table among its context.
 _BY_SPAN, _BY_TABLE = 6_000, 60_000
-_FEW = (1, 2, 3, 5, 8)
-_CONTEXT = (3, 6, 12)
-# What an input tells of a row must be worth this much of the whole table's likelihood.
-_WORTH = 3.0
+_FEW = (1, 2, 4, 8)
+_CONTEXT = (3, 8)
+# How far beyond what chance would tell an input must be, in standard errors.
+_SURE = 3.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,6 @@ class _Inputs:
 
     def __init__(self, rows: Encoded, context: Encoded, rng: np.random.Generator) -> None:
         some = rng.permutation(len(rows))[:_RANKED_ON]
-        self.rows = len(rows)
         self.n_context = len(context.spans)
         self.codes = np.concatenate([context.codes[some], rows.codes[some]], axis=1).astype(np.int64)
         self.sizes = [span.cardinality for span in (*context.spans, *rows.spans)]
@@ -78,13 +77,13 @@ class _Inputs:
 
     def by_table(self, most: int) -> Wiring:
         """Lets all spans see the same few of the context, and each other."""
-        total = np.maximum(self.gain[:, : self.n_context], 0).sum(axis=0)
+        total = self.gain[:, : self.n_context].sum(axis=0)
         return Wiring(tuple(sorted(self._chosen(total, most))))
 
     def _chosen(self, gain: Floats, most: int) -> list[int]:
         chosen: list[int] = []
         news = np.ones(len(gain))
-        left = np.where(gain * self.rows > _WORTH, gain, 0.0)
+        left = np.maximum(gain, 0.0)
         while len(chosen) < most and (left * news).max(initial=0) > 0:
             best = int(np.argmax(left * news))
             chosen.append(best)
@@ -93,12 +92,19 @@ class _Inputs:
         return chosen
 
     def _gains(self) -> Floats:
-        """What each input tells of each drawn span; less than 0 where it is not known before it."""
-        found = np.full((len(self.drawn), len(self.sizes)), -1.0)
+        """What each input tells of each drawn span; 0 where that may be chance, or it is not known before it."""
+        found = np.zeros((len(self.drawn), len(self.sizes)))
         for j, i in enumerate(self.drawn):
             for k in range(self.n_context + i):
-                found[j, k] = self._told(k, self.n_context + i)
+                told = self._told(k, self.n_context + i)
+                found[j, k] = told if told > self._by_chance(k, self.n_context + i) else 0.0
         return found
+
+    def _by_chance(self, a: int, b: int) -> float:
+        """What one input hardly seems to tell of another where it tells nothing: both estimates vary as chi-square."""
+        n = len(self.codes)
+        freedom = min((self.sizes[a] - 1) * (self.sizes[b] - 1), n)
+        return float(_SURE * np.sqrt(max(freedom, 1)) / n)
 
     def _shared(self) -> Floats:
         """The share of each input's entropy that is known from each other one: shape (inputs, inputs)."""
