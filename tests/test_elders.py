@@ -67,5 +67,5 @@ def test_no_elder_rows_at_all_show_the_order_of_none() -> None:
     )
     none = ElderRows(np.zeros((0, 1), np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64))
     chosen = none.next_after(np.zeros(3, np.int64), np.zeros(3, np.int64))
-    codes = order_on(sequence, none, chosen, *np.zeros((2, 3), np.int64), np.ones(3, bool))
+    codes = order_on(sequence, none, chosen, chosen, chosen, np.ones(3, bool))
     assert (codes == [span.cardinality for span in sequence.spans]).all()

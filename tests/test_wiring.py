@@ -13,9 +13,9 @@ def table(n: int, noise: int) -> tuple[Encoded, Encoded]:
     """Rows of which the second span follows a span of the context that stands among noise, and its copy."""
     rng = np.random.default_rng(0)
     cause = rng.integers(0, 4, n)
-    above = np.c_[rng.integers(0, 30, (n, noise)), cause, cause].astype(np.int32)
+    above = np.c_[rng.integers(0, 2, (n, noise)), cause, cause].astype(np.int32)
     rows = np.c_[rng.integers(0, 3, n), (cause + (rng.random(n) < 0.1)) % 4].astype(np.int32)
-    context = (*(Span(f"noise {i}", 30) for i in range(noise)), Span("cause", 4), Span("copy", 4))
+    context = (*(Span(f"noise {i}", 2) for i in range(noise)), Span("cause", 4), Span("copy", 4))
     return Encoded(rows, (Span("free", 3), Span("follows", 4))), Encoded(above, context)
 
 

@@ -30,7 +30,7 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 _RATE = 8e-3
 _DECAY = 0.05
 # How long a wiring is tried, relative to the whole of learning.
-_TRIAL = 0.2
+_TRIAL = 0.3
 # The logit of a code that no row of the source has.
 _NEVER = -1e4
 

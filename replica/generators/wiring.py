@@ -24,8 +24,10 @@ _RANKED_ON = 12_000
 _BY_SPAN, _BY_TABLE = 6_000, 60_000
 _FEW = (1, 2, 4, 8)
 _CONTEXT = (3, 8)
-# How far beyond what chance would tell an input must be, in standard errors.
-_SURE = 3.0
+# What is known but for this share from another input is that input once more.
+_ECHO = 0.02
+# Nats of all rows ranked on that an input must tell, beyond what others told: what a code or two must be worth.
+_WORTH = 3.0
 
 
 @dataclass(frozen=True)
@@ -83,28 +85,22 @@ class _Inputs:
     def _chosen(self, gain: Floats, most: int) -> list[int]:
         chosen: list[int] = []
         news = np.ones(len(gain))
-        left = np.maximum(gain, 0.0)
-        while len(chosen) < most and (left * news).max(initial=0) > 0:
+        left = gain.copy()
+        while len(chosen) < most and (left * news).max(initial=0) * len(self.codes) > _WORTH:
             best = int(np.argmax(left * news))
             chosen.append(best)
             left[best] = 0
-            news = np.minimum(news, 1 - self.shared[: len(gain), best])
+            unknown = 1 - self.shared[: len(gain), best]
+            news = np.minimum(news, np.where(unknown < _ECHO, 0, unknown))
         return chosen
 
     def _gains(self) -> Floats:
-        """What each input tells of each drawn span; 0 where that may be chance, or it is not known before it."""
+        """What each input tells of each drawn span; 0 where it is not known before it."""
         found = np.zeros((len(self.drawn), len(self.sizes)))
         for j, i in enumerate(self.drawn):
             for k in range(self.n_context + i):
-                told = self._told(k, self.n_context + i)
-                found[j, k] = told if told > self._by_chance(k, self.n_context + i) else 0.0
+                found[j, k] = max(0.0, self._told(k, self.n_context + i))
         return found
-
-    def _by_chance(self, a: int, b: int) -> float:
-        """What one input hardly seems to tell of another where it tells nothing: both estimates vary as chi-square."""
-        n = len(self.codes)
-        freedom = min((self.sizes[a] - 1) * (self.sizes[b] - 1), n)
-        return float(_SURE * np.sqrt(max(freedom, 1)) / n)
 
     def _shared(self) -> Floats:
         """The share of each input's entropy that is known from each other one: shape (inputs, inputs)."""
