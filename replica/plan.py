@@ -6,10 +6,11 @@ less, and it is what ``replica plan`` prints.
 
 from __future__ import annotations
 
-from replica.errors import SchemaMapError
-from replica.generators import GENERATORS
+from replica.errors import PlanError, SchemaMapError
+from replica.generators import GENERATORS, PRIVATE_GENERATORS
 from replica.planning.columns import as_owned, check_bases, check_order, plan_column, sex_column
 from replica.planning.decisions import Plan, TablePlan
+from replica.planning.exclusions import with_exclusions
 from replica.planning.partitions import with_partition_rules
 from replica.planning.references import (
     Surroundings,
@@ -49,7 +50,7 @@ def plan(schema: Schema, schema_map: SchemaMap, settings: Settings) -> Plan:
     """
     settings = with_full_names(settings, schema)
     check_tables(schema, schema_map, settings)
-    schema = with_partition_rules(with_references(schema, schema_map))
+    schema = with_partition_rules(with_exclusions(with_references(schema, schema_map)))
     notes: list[str] = []
     skipped = skipped_tables(schema, schema_map, settings, notes)
     check_rows(schema_map, settings.rows, skipped)
@@ -78,10 +79,16 @@ def _plan_table(table: Table, around: Surroundings) -> TablePlan:
         for column in table.columns
     )
     references = plan_references(table, owner, around)
-    generator = table_map.generator or around.settings.generator
+    generator = table_map.generator or around.settings.family
     if generator not in GENERATORS:
         known = ", ".join(sorted(GENERATORS))
         raise SchemaMapError(f"schema map: {table.id}: unknown generator {generator!r}: known are {known}")
+    private = table_map.role in ("subject", "private")
+    if around.settings.epsilon is not None and private and generator not in PRIVATE_GENERATORS:
+        raise PlanError(
+            f"{table.id}: generator {generator} cannot learn under differential privacy: choose"
+            f" {' or '.join(PRIVATE_GENERATORS)}"
+        )
     check_order(table, table_map, columns)
     check_bases(table, columns)
     if table_map.locale is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from replica.errors import SettingsError, UnknownNameError
-from replica.generators import DEFAULT_GENERATOR, GENERATORS
+from replica.generators import DEFAULT_GENERATOR, GENERATORS, PRIVATE_GENERATOR
 
 ROWS_PER_TABLE = 100
 """Rows per table where nothing is learned and no number is given."""
@@ -26,7 +26,7 @@ class Settings:
     Attributes:
         seed: the same seed gives the same database, whatever the number of workers.
         workers: how many processes and connections to use; None for the number of processors.
-        generator: the family of generators where the schema map names none.
+        generator: the family of generators where the schema map names none; None for the usual one.
         scale: how many times as many rows as the source has; lookups keep theirs.
         rows: exact numbers of rows, by table.
         schema_only: look at no row: fill the schema with rows imagined from names, types, comments and checks.
@@ -52,7 +52,7 @@ class Settings:
 
     seed: int = 0
     workers: int | None = None
-    generator: str = DEFAULT_GENERATOR
+    generator: str | None = None
     scale: float = 1.0
     rows: Mapping[str, int] = field(default_factory=dict)
     schema_only: bool = False
@@ -80,7 +80,7 @@ class Settings:
         Raises:
             SettingsError: a value is out of range, or a name is unknown.
         """
-        if self.generator not in GENERATORS:
+        if self.generator is not None and self.generator not in GENERATORS:
             raise UnknownNameError("generator", self.generator, GENERATORS)
         if not 0 < self.scale <= 10_000:
             raise SettingsError(f"scale {self.scale:g} is out of range: give a number above 0, up to 10000")
@@ -125,6 +125,11 @@ class Settings:
             raise SettingsError(f"control {self.control:g} is out of range: give a share above 0, up to {MOST_CONTROL}")
         if self.schema_only:
             raise SettingsError("--schema-only reads no row, so there is nobody for --control to keep out: give one")
+
+    @property
+    def family(self) -> str:
+        """The family of generators: marginals, which noise harms least, where there is a budget to keep."""
+        return self.generator or (DEFAULT_GENERATOR if self.epsilon is None else PRIVATE_GENERATOR)
 
     @property
     def processes(self) -> int:

@@ -21,7 +21,7 @@ from replica.generators import DEFAULT_GENERATOR, GENERATORS
 
 def test_the_defaults_are_a_whole_run_of_the_source_as_it_is() -> None:
     found = Settings()
-    assert (found.seed, found.scale, found.effort, found.generator) == (0, 1.0, 1.0, DEFAULT_GENERATOR)
+    assert (found.seed, found.scale, found.effort, found.family) == (0, 1.0, 1.0, DEFAULT_GENERATOR)
     assert (found.rows, found.include, found.exclude, found.map_path) == ({}, (), (), None)
     assert (found.max_minutes, found.replace) == (None, False)
 

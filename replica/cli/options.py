@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from replica.errors import SettingsError
-from replica.generators import GENERATORS
+from replica.generators import DEFAULT_GENERATOR, GENERATORS, PRIVATE_GENERATOR
 from replica.settings import Settings
 
 _DEFAULTS = Settings()
@@ -96,9 +96,13 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
         _option("exclude", metavar="SCHEMA.TABLE", help="Leave this table empty, and what needs it. Repeatable."),
     ),
     "generator": (
-        str,
-        _DEFAULTS.generator,
-        _option("generator", help=f"Family of models: {', '.join(GENERATORS)}."),
+        str | None,
+        None,
+        _option(
+            "generator",
+            help=f"Family of models: {', '.join(GENERATORS)}.",
+            show_default=f"{DEFAULT_GENERATOR}; {PRIVATE_GENERATOR} with --epsilon",
+        ),
     ),
     "min_holders": (
         int,

@@ -16,6 +16,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from replica.constraints.checks import NotReadableError
+from replica.constraints.exclusion_forms import parts_of
 from replica.constraints.judging import Judge, reads
 from replica.kinds.base import is_null
 from replica.relations.joins import group_numbers
@@ -24,10 +25,6 @@ from replica.schema.model import Exclusion, Table
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-_DEFINITION = re.compile(
-    r"EXCLUDE USING \w+ \((?P<parts>.*?)\)(?: WHERE \((?P<where>.*)\))?(?: DEFERRABLE.*)?\Z", re.DOTALL
-)
-_PART = re.compile(r"(?P<expression>.+?)(?: \w+_ops)? WITH (?P<operator>\S+)\Z", re.DOTALL)
 _RANGES = frozenset({"tsrange", "tstzrange", "daterange", "int4range", "int8range", "numrange"})
 _RANGE = re.compile(r'([\[(])"?([^",]*)"?,"?([^",]*)"?([\])])\Z')
 _FIRST, _LAST = -(2**62), 2**62
@@ -63,32 +60,14 @@ class _Periods:
 
 def packing_of(exclusion: Exclusion, table: Table) -> Packing | None:
     """Reads an EXCLUDE constraint; None where it is of another form than periods within groups."""
-    found = _DEFINITION.match(exclusion.definition)
-    parts = [_PART.match(part) for part in _split(found["parts"])] if found else []
-    if found is None or not all(parts):
+    found = parts_of(exclusion)
+    if found is None:
         return None
-    equal = tuple(part["expression"] for part in parts if part and part["operator"] == "=")
-    periods = [part["expression"] for part in parts if part and part["operator"] == "&&"]
-    if len(periods) != 1 or len(equal) + 1 != len(parts):
+    equal, periods = found.compared("="), found.compared("&&")
+    if len(periods) != 1 or len(equal) + 1 != len(found.parts):
         return None
     period = _period(periods[0], table)
-    return Packing(equal, *period, found["where"]) if period else None
-
-
-def _split(parts: str) -> list[str]:
-    """Splits at commas that stand in no parentheses and no quotes."""
-    found, depth, quoted = [""], 0, ""
-    for letter in parts:
-        if quoted:
-            quoted = "" if letter == quoted else quoted
-        elif letter in "'\"":
-            quoted = letter
-        depth += (letter == "(") - (letter == ")") if not quoted else 0
-        if letter == "," and depth == 0 and not quoted:
-            found.append("")
-        else:
-            found[-1] += letter
-    return [part.strip() for part in found]
+    return Packing(equal, *period, found.predicate) if period else None
 
 
 def _period(expression: str, table: Table) -> tuple[tuple[str, ...], bool] | None:

@@ -9,16 +9,24 @@ from replica.errors import UnknownNameError
 from replica.generators.autoregressive import Autoregressive
 from replica.generators.base import TableGenerator
 from replica.generators.diffusion import Diffusion
+from replica.generators.gan import Gan
 from replica.generators.marginal import Marginal
+from replica.generators.vae import Vae
 
 GENERATORS: Final[Mapping[str, type[TableGenerator]]] = {
     "autoregressive": Autoregressive,
     "diffusion": Diffusion,
+    "gan": Gan,
     "marginal": Marginal,
+    "vae": Vae,
 }
 """Families by the name that settings and schema maps use. A new one is a file and a line here."""
 
-DEFAULT_GENERATOR = "autoregressive"
+DEFAULT_GENERATOR, PRIVATE_GENERATOR = "autoregressive", "marginal"
+"""The usual families, without and with differential privacy."""
+
+PRIVATE_GENERATORS = ("marginal", "autoregressive")
+"""Families that can learn under differential privacy."""
 
 
 def generator_named(name: str) -> type[TableGenerator]:

@@ -9,7 +9,7 @@ step per span over all rows at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -68,8 +68,21 @@ class Autoregressive:
         use_one_thread()
         generator = torch_generator(rng)
         known = torch.from_numpy(given.astype(np.int64))
-        above = torch.from_numpy(context[:, list(self.wiring.context)].astype(np.int64))
+        above = torch.from_numpy(context.astype(np.int64))
         return self._net.sample(above, known, stop, generator).numpy()
+
+    @property
+    def net(self) -> nn.Module:
+        """A net with the weights, for whoever goes on learning; forward gives the loss of each row."""
+        net = _Net(self.spans, self.context, self.width, self.wiring, torch.Generator())
+        net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in self.weights.items()})
+        # What was never seen may be there all the same.
+        net.get_buffer("never").zero_()
+        return net
+
+    def with_net(self, net: nn.Module) -> Self:
+        """Returns the model with the weights of a net that went on learning."""
+        return replace(self, weights={name: value.detach().numpy().copy() for name, value in net.state_dict().items()})
 
     @cached_property
     def _net(self) -> _Net:
@@ -95,7 +108,7 @@ def _learn(
     net = _Net(rows.spans, context.spans, _width(len(rows)), wiring, torch_generator(rng))
     net.start_from(rows)
     codes = torch.from_numpy(rows.codes.astype(np.int64))
-    given = torch.from_numpy(context.codes[:, list(wiring.context)].astype(np.int64))
+    given = torch.from_numpy(context.codes.astype(np.int64))
     task = Task(len(rows), lambda at: net.loss(codes[at], given[at]), net)
     return net, train(task, options, rng, rate=_RATE, decay=_DECAY)
 
@@ -110,6 +123,7 @@ class _Net(nn.Module):
 
     def __init__(self, spans: Spans, context: Spans, width: int, wiring: Wiring, generator: torch.Generator) -> None:
         super().__init__()
+        self.looked_at = list(wiring.context)
         context = tuple(context[i] for i in wiring.context)
         self.sizes = [span.cardinality for span in spans]
         self.drawn = [i for i, span in enumerate(spans) if not span.observed]
@@ -146,6 +160,10 @@ class _Net(nn.Module):
         if never:
             self.get_buffer("never").copy_(torch.cat(never))
 
+    def forward(self, codes: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
+        """See :meth:`losses`."""
+        return self.losses(codes, above)
+
     def _masks(self) -> tuple[torch.Tensor, ...]:
         return torch.split(self.get_buffer("never"), [self.sizes[i] for i in self.drawn])
 
@@ -153,7 +171,7 @@ class _Net(nn.Module):
         """The sum of the embeddings of the context: (rows, width)."""
         if not above.shape[1]:
             return torch.zeros(len(above), self.inputs.shape[1])
-        return functional.embedding_bag(above + self.context_starts, self.above, mode="sum")
+        return functional.embedding(above + self.context_starts, self.above).sum(dim=-2)
 
     def _block(self, state: torch.Tensor, j: int | slice) -> torch.Tensor:
         """What a head sees of a state: (spans, rows, width) for a slice of spans."""
@@ -169,6 +187,11 @@ class _Net(nn.Module):
 
     def loss(self, codes: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
         """The mean over rows of the negative log likelihood of their drawn spans."""
+        return self.losses(codes, above).mean()
+
+    def losses(self, codes: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
+        """The negative log likelihood of the drawn spans of each row: shape (rows,)."""
+        above = above[:, self.looked_at]
         embedded = self.twins.with_agreement(functional.embedding(codes + self.starts, self.inputs), codes, above)
         if self.sees is None:
             summed = torch.cumsum(embedded, dim=1) - embedded  # (rows, spans, width)
@@ -177,16 +200,16 @@ class _Net(nn.Module):
             known = torch.cat([functional.embedding(above + self.context_starts, self.above), embedded], dim=1)
             state = torch.einsum("riw,ji->rjw", known, self.sees) + self.start
         seen = self._block(state.transpose(0, 1), slice(None))  # (drawn spans, rows, width)
-        total = torch.zeros(())
+        total = torch.zeros(len(codes))
         for j, i in enumerate(self.drawn):
             logits = self._logits(j, seen[j], codes, above)
-            total = total + functional.cross_entropy(logits, codes[:, i])
+            total = total + functional.cross_entropy(logits, codes[:, i], reduction="none")
         return total
 
     @torch.no_grad()
     def sample(self, above: torch.Tensor, given: torch.Tensor, stop: int, generator: torch.Generator) -> torch.Tensor:
         """Draws spans by inverting the distribution function: (rows, stop - given spans)."""
-        n_given = given.shape[1]
+        n_given, above = given.shape[1], above[:, self.looked_at]
         codes = torch.zeros(len(given), stop, dtype=torch.int64)
         codes[:, :n_given] = given
         running = self._state_above(above) + self._state_of(codes, above, 0, n_given)

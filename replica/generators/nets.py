@@ -49,12 +49,14 @@ def blocks(n: int, width: int, generator: torch.Generator) -> nn.Sequential:
 class Known(nn.Module):
     """What is known of rows as one vector each: the sum of the embeddings of their context and of some spans."""
 
-    def __init__(self, spans: Spans, context: Spans, width: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, spans: Spans, context: Spans, width: int, generator: torch.Generator, scale: float = 0.1
+    ) -> None:
         super().__init__()
-        self.starts, self.context_starts = (torch.from_numpy(_starts(each)) for each in (spans, context))
+        self.starts, self.context_starts = (torch.from_numpy(starts_of(each)) for each in (spans, context))
         sizes = [max(1, sum(span.cardinality for span in each)) for each in (spans, context)]
-        self.codes, self.above = (_random((size, width), 0.1, generator) for size in sizes)
-        self.hidden = _random((len(spans), width), 0.1, generator)
+        self.codes, self.above = (_random((size, width), scale, generator) for size in sizes)
+        self.hidden = _random((len(spans), width), scale, generator)
 
     def forward(self, above: torch.Tensor, codes: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
         """Returns the vectors.
@@ -95,10 +97,10 @@ class SpanBlocks(nn.Module):
 class Heads(nn.Module):
     """Distributions over the codes of every span, beginning with the marginal ones."""
 
-    def __init__(self, spans: Spans, width: int, generator: torch.Generator) -> None:
+    def __init__(self, spans: Spans, width: int, generator: torch.Generator, scale: float = 0.0) -> None:
         super().__init__()
         self.sizes = [span.cardinality for span in spans]
-        self.layer = Dense(width, sum(self.sizes), generator, scale=0.0)
+        self.layer = Dense(width, sum(self.sizes), generator, scale)
         self.register_buffer("never", torch.zeros(sum(self.sizes)))
 
     @torch.no_grad()
@@ -141,10 +143,10 @@ def draw(logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.searchsorted(summed, draws).squeeze(1).clamp_(max=logits.shape[1] - 1)
 
 
-def _random(shape: tuple[int, ...], scale: float, generator: torch.Generator) -> nn.Parameter:
-    return nn.Parameter(torch.randn(shape, generator=generator) * scale)
-
-
-def _starts(spans: Spans) -> npt.NDArray[np.int64]:
+def starts_of(spans: Spans) -> npt.NDArray[np.int64]:
     """Where the embeddings of each span begin."""
     return np.cumsum([0, *(span.cardinality for span in spans)])[:-1].astype(np.int64)
+
+
+def _random(shape: tuple[int, ...], scale: float, generator: torch.Generator) -> nn.Parameter:
+    return nn.Parameter(torch.randn(shape, generator=generator) * scale)

@@ -26,7 +26,7 @@ from replica.kinds.base import Codes
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
 # How often a run is cut in its middle while learning.
-_CUT = 0.2
+_CUT = 0.5
 
 
 @dataclass(frozen=True)

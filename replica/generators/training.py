@@ -93,10 +93,10 @@ def train(task: Task, options: FitOptions, rng: np.random.Generator, *, rate: fl
     # The way up takes two steps at least: with one it has no length, and torch divides by it.
     rise = max(0.1, min(0.9, 2 / (steps + 1)))
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps + 1, pct_start=rise)
-    average = {name: value.detach().clone() for name, value in task.net.named_parameters()}
+    average = copy_of(task.net)
     best, kept = float("inf"), average
     done = 0
-    late = _clock(options.max_seconds)
+    late = clock(options.max_seconds)
     for _ in range(schedule.epochs):
         task.net.train()
         for batch in _batches(seen, schedule.batch, rng):
@@ -106,7 +106,7 @@ def train(task: Task, options: FitOptions, rng: np.random.Generator, *, rate: fl
             optimizer.step()
             cycle.step()
             done += 1
-            _follow(average, task.net, done)
+            follow(average, task.net, done)
             if late():
                 break
         score = _judge(task, average, held_out)
@@ -114,12 +114,12 @@ def train(task: Task, options: FitOptions, rng: np.random.Generator, *, rate: fl
             best, kept = score, {name: value.clone() for name, value in average.items()}
         if late():
             break
-    _put(task.net, kept)
+    put(task.net, kept)
     task.net.eval()
     return best
 
 
-def _clock(max_seconds: float | None) -> Callable[[], bool]:
+def clock(max_seconds: float | None) -> Callable[[], bool]:
     """Returns what tells whether the time is over, from now on."""
     deadline = float("inf") if max_seconds is None else time.monotonic() + max_seconds
     return lambda: time.monotonic() > deadline
@@ -138,9 +138,14 @@ def _batches(seen: Indices, size: int, rng: np.random.Generator) -> Iterator[Ind
         yield mixed[start : start + size]
 
 
+def copy_of(net: nn.Module) -> dict[str, torch.Tensor]:
+    """Returns a copy of the weights of a net, by name."""
+    return {name: value.detach().clone() for name, value in net.named_parameters()}
+
+
 @torch.no_grad()
-def _follow(average: dict[str, torch.Tensor], net: nn.Module, step: int) -> None:
-    """Moves the average towards the weights: fast at first, so that nothing of the random start is left in it."""
+def follow(average: dict[str, torch.Tensor], net: nn.Module, step: int) -> None:
+    """Moves a running average towards the weights of a net: fast at first, to leave nothing of the start in it."""
     decay = min(_DECAY, step / (step + 9))
     for name, value in net.named_parameters():
         average[name].lerp_(value, 1 - decay)
@@ -151,17 +156,18 @@ def _judge(task: Task, weights: dict[str, torch.Tensor], held_out: Indices) -> f
     """The loss of the averaged weights on rows held out; without any, later is better."""
     if not len(held_out):
         return 0.0
-    current = {name: value.detach().clone() for name, value in task.net.named_parameters()}
-    _put(task.net, weights)
+    current = copy_of(task.net)
+    put(task.net, weights)
     task.net.eval()
     parts = [held_out[start : start + 4096] for start in range(0, len(held_out), 4096)]
     total = sum(float(task.loss(torch.from_numpy(part))) * len(part) for part in parts)
-    _put(task.net, current)
+    put(task.net, current)
     return total / len(held_out)
 
 
 @torch.no_grad()
-def _put(net: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+def put(net: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """Gives a net other weights."""
     for name, value in net.named_parameters():
         value.copy_(weights[name])
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from replica.constraints.domains import domain_of
 from replica.constraints.exclusion import keep_exclusion, packing_of, read_by
+from replica.constraints.exclusion_forms import agreement_of, keep_agreement
 from replica.constraints.judging import Judge, reads, reads_of
 from replica.constraints.repair import Duty, keep_checks, put
 from replica.constraints.unique import Rule, keep_unique, key_parts
@@ -150,14 +151,17 @@ class Settler:
         return Rule(self.judge(table), unique, changeable, listed, known, checks), columns
 
     def _keep_exclusion(self, made: MadeTable, exclusion: Exclusion) -> tuple[str, ...]:
-        """Packs periods until an EXCLUDE constraint holds, and returns which columns that changed."""
-        table = made.plan.table
-        packing = packing_of(exclusion, table)
+        """Packs periods, or lets rows agree, until an EXCLUDE constraint holds; returns which columns that changed."""
+        table, judge = made.plan.table, self.judge(made.plan)
         own = {column.name for column in made.plan.columns if column.producer in ("kind", "period_end")}
-        if packing is None or not set(packing.columns) <= own:
-            return ()
-        columns = {name: self.database.column(table.id, name) for name in read_by(packing, table)}
-        changed = keep_exclusion(packing, self.judge(made.plan), columns)
+        packing, agreement = packing_of(exclusion, table), agreement_of(exclusion, table)
+        changed: dict[str, pa.Array] = {}
+        if packing is not None and set(packing.columns) <= own:
+            columns = {name: self.database.column(table.id, name) for name in read_by(packing, table)}
+            changed = keep_exclusion(packing, judge, columns)
+        if agreement is not None and self.is_changeable(made, agreement.column):
+            columns = {name: self.database.column(table.id, name) for name in agreement.read_by(table)}
+            changed = keep_agreement(agreement, judge, columns)
         made.columns |= changed
         return tuple(changed)
 

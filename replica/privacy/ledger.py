@@ -125,6 +125,40 @@ def epsilon_of(entries: Iterable[Entry], delta: float) -> float:
     return float(accountant.get_epsilon(left))
 
 
+def most_found(ledger: Ledger, false_positives: float) -> float:
+    """Returns the greatest true positive rate of any attack on whether a subject was there (Kairouz et al. 2015)."""
+    grown = math.exp(ledger.epsilon)
+    return min(
+        grown * false_positives + ledger.delta,
+        1 - (1 - ledger.delta - false_positives) / grown,
+        1.0,
+    )
+
+
+def noise_for_steps(spent: float, rate: float, steps: int, claim: tuple[float, float]) -> float:
+    """Returns about the least noise multiplier with which steps of training, after all else, keep a claim.
+
+    Args:
+        spent: the precision of everything else that was, or will be, bought.
+        rate: the chance that a subject takes part in a step.
+        steps: how many steps there are.
+        claim: epsilon, and the delta that is left for both.
+    """
+    others = Entry("others", "", 1.0, 1 / spent, discrete=False)
+
+    def over(noise: float) -> bool:
+        training = Entry("models", "", 1.0, noise**2, steps=steps, rate=rate, discrete=False)
+        return epsilon_of([others, training], claim[1]) > claim[0]
+
+    low, high = 0.3, 1.0
+    while over(high):
+        low, high = high, 2 * high
+    while high > 1.01 * low:
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if over(middle) else (low, middle)
+    return high
+
+
 def _merged(entries: Sequence[Entry]) -> list[dp_event.DpEvent]:
     """Gaussian mechanisms, each chosen after the ones before, are together one: their precisions add up."""
     precision = sum(entry.noise_multiplier**-2 for entry in entries if entry.rate == 1 for _ in range(entry.steps))

@@ -56,6 +56,10 @@ class Meter:
 
     entries: list[Entry] = field(default_factory=list)
 
+    def note(self, entry: Entry) -> None:
+        """Enters what is bought elsewhere: the steps of a training, before the first one."""
+        self.entries.append(entry)
+
     def measure(self, counts: Ints, price: Price) -> Noisy:
         """Returns counts with discrete Gaussian noise.
 

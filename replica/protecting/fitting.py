@@ -6,21 +6,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
 
 from replica.databases.base import Snapshot
-from replica.generators.base import Encoded, TableGenerator
+from replica.generators.autoregressive import Autoregressive
+from replica.generators.base import Encoded, FitOptions, TableGenerator
 from replica.learning.conditioning import context_spec, observe, source_context
 from replica.learning.encoding import EncodedTable
 from replica.learning.source_rows import read_source
 from replica.planning.decisions import Plan
-from replica.privacy.ledger import Ledger
+from replica.privacy.ledger import Entry, Ledger, noise_for_steps
 from replica.privacy.meter import Price
 from replica.progress import Progress, Report
 from replica.protecting.contributions import bounded, rows_of_subjects
-from replica.protecting.marginals import Bought, Learned, fit_marginals
+from replica.protecting.marginals import Bought, Learned, fit_marginals, made_rows
 from replica.protecting.measuring import Protection, columns_to_code
 from replica.protecting.recoding import Copied, Recoded, recode
+from replica.protecting.training import Lesson, rows_by_subject, settle, train
+from replica.seeds import stream
 from replica.settings import Settings
+
+TRAINING = 0.5
+"""The part of a net's budget that its training gets; the rest buys the marginals that it starts from."""
+
+# Rows made of marginals have less to teach than real ones.
+_PRETRAINING = 0.5
 
 
 def without_sampling(settings: Settings) -> Settings:
@@ -30,11 +42,22 @@ def without_sampling(settings: Settings) -> Settings:
 
 @dataclass(frozen=True)
 class Coded:
-    """The rows of a private table as its model sees them, and the most rows of one subject among them."""
+    """The rows of a private table as its model sees them, whose they are, and the most rows of one subject."""
 
     table: str
     learned: Learned
+    subject: npt.NDArray[np.int64]
     bound: int
+
+    def lesson(self, net: nn.Module, subjects: int) -> Lesson:
+        """Returns the rows as a net learns from them."""
+        codes, context = self.learned.rows.codes, self.learned.context.codes
+        return Lesson(
+            net,
+            torch.from_numpy(codes.astype(np.int64)),
+            torch.from_numpy(context.astype(np.int64)),
+            rows_by_subject(self.subject, subjects, self.bound),
+        )
 
     @property
     def drawn(self) -> int:
@@ -49,12 +72,14 @@ class Guard:
     Attributes:
         real: the source.
         protection: whose rows are whose, and what may be spent.
+        subjects: how many subjects there are, about.
         bounds: the most rows of a subject that are learned from, by table.
         notes: what is not covered and what was switched off.
     """
 
     real: Snapshot
     protection: Protection
+    subjects: int
     bounds: Mapping[str, int]
     notes: tuple[str, ...] = field(default=())
 
@@ -70,20 +95,52 @@ class Guard:
             report: told how far it is.
         """
         coded = self._coded(plan, copy, settings, report)
+        trained = [table for table in coded if plan.by_id[table.table].generator == "autoregressive"]
         spans = sum(table.drawn for table in coded) or 1
         found: dict[str, TableGenerator] = {}
         for i, table in enumerate(coded):
             report(Progress("learn", table.table, i, len(coded)))
-            share = table.drawn / spans
-            found[table.table] = fit_marginals(table.learned, self.protection.meter, self._bought(table, share))
+            bought = self._bought(table, table.drawn / spans, TRAINING if table in trained else 0.0)
+            found[table.table] = fit_marginals(table.learned, self.protection.meter, bought)
+        if trained:
+            report(Progress("train", ", ".join(table.table for table in trained)))
+            found |= self._trained(trained, found, sum(table.drawn for table in trained) / spans, settings)
         return found
 
-    def _bought(self, table: Coded, share: float) -> Bought:
+    def _bought(self, table: Coded, share: float, for_training: float) -> Bought:
         budget = self.protection.budget
         return Bought(
             Price("structure", table.table, table.bound, budget.share("structure") * share),
-            Price("models", table.table, table.bound, budget.share("models") * share),
+            Price("models", table.table, table.bound, budget.share("models") * share * (1 - for_training)),
         )
+
+    def _trained(
+        self, tables: list[Coded], marginals: Mapping[str, TableGenerator], share: float, settings: Settings
+    ) -> dict[str, TableGenerator]:
+        """Lets nets learn what the marginals know, which costs nothing more, and then from the rows themselves."""
+        budget, meter = self.protection.budget, self.protection.meter
+        schedule = settle(self.subjects, settings.effort)
+        others = budget.precision - budget.share("models") * share * TRAINING
+        noise = noise_for_steps(others, schedule.rate, schedule.steps, (budget.epsilon, budget.left_of_delta))
+        meter.note(Entry("models", "training", 1.0, noise**2, steps=schedule.steps, rate=schedule.rate, discrete=False))
+        found = {table.table: self._pretrained(table, marginals[table.table], settings) for table in tables}
+        lessons = [table.lesson(found[table.table].net, self.subjects_there(tables)) for table in tables]
+        train(lessons, replace(schedule, noise=noise))
+        return {name: model.with_net(lesson.net) for (name, model), lesson in zip(found.items(), lessons, strict=True)}
+
+    def _pretrained(self, table: Coded, marginals: TableGenerator, settings: Settings) -> Autoregressive:
+        rng = stream(settings.seed, "train", table.table)
+        learned = table.learned
+        made = made_rows(marginals, learned, rng)
+        context = Encoded(learned.copy_context, learned.context.spans)
+        return Autoregressive.fit(
+            Encoded(made, learned.rows.spans), context, FitOptions(settings.effort * _PRETRAINING), rng
+        )
+
+    @staticmethod
+    def subjects_there(tables: list[Coded]) -> int:
+        """How many subjects the rows of some tables are numbered by."""
+        return max(int(table.subject.max(initial=-1)) + 1 for table in tables)
 
     def _coded(self, plan: Plan, copy: Mapping[str, EncodedTable], settings: Settings, report: Report) -> list[Coded]:
         """Reads the rows and writes them in the codes of the copy."""
@@ -97,7 +154,7 @@ class Guard:
             above = recoded[owner.parent].table if owner is not None else None
             recoded[name] = recode(copied, rows[name], above)
         return [
-            Coded(name, learned, self.bounds[name])
+            Coded(name, learned, rows[name].subject, self.bounds[name])
             for name, learned in _learned(copied, recoded).items()
             if learned.copy.size
         ]

@@ -22,6 +22,9 @@ Floats = npt.NDArray[np.float64]
 # How often noise alone makes a step look as if somebody stood on it, per level.
 _FALSE = 0.02
 _MANTISSA = 12
+# How many times its noise a step must differ from its neighbours to be told apart from them.
+_APART = 2.0
+_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,16 @@ def search(places: Ints, ladder: Ladder, meter: Meter, price: Price) -> Steps:
         noisy = meter.measure(_counts(places, starts.reshape(-1), width), each)
         counts = noisy.counts.reshape(starts.shape).astype(np.float64)
         possible = (starts + width > ladder.low) & (starts <= ladder.high)
-        clear = possible & (counts >= noisy.sigma * norm.isf(_FALSE / counts.size))
+        enough = noisy.sigma * norm.isf(_FALSE / counts.size)
+        clear = possible & (counts >= enough)
         divided = clear.any(axis=1)
         closed.append(_chosen(open_, ~divided))
-        held = _shared(np.where(clear, counts, 0)[divided], open_.weight[divided], noisy.sigma)
+        whole = open_.weight[divided]
+        held = np.where(clear, counts, 0)[divided]
+        if np.isfinite(whole).all():
+            held = _shared(np.where(possible, counts, 0)[divided], whole, noisy.sigma)
         parts = Steps(starts[divided].reshape(-1), starts[divided].reshape(-1) + width, held.reshape(-1))
-        goes_on = clear[divided].reshape(-1) & (width > 1)
+        goes_on = (parts.weight >= enough) & (width > 1)
         closed.append(_chosen(parts, ~goes_on & (parts.weight > 0)))
         open_ = _chosen(parts, goes_on)
         if not len(open_):
@@ -93,13 +100,18 @@ def search(places: Ints, ladder: Ladder, meter: Meter, price: Price) -> Steps:
 
 
 def _shared(counts: Floats, whole: Floats, sigma: float) -> Floats:
-    """What each part of divided steps holds: (steps, parts). What is left over lies anywhere on the other parts."""
-    known = counts.sum(axis=1)
-    over = np.where(known > whole, whole / known, 1.0)
-    left = np.where(np.isfinite(whole), whole - known, 0.0)
-    others = (counts == 0).sum(axis=1)
-    spread = np.where((left > sigma) & (others > 0), left / np.maximum(others, 1), 0.0)
-    return np.where(counts > 0, counts * over[:, None], spread[:, None])
+    """What each part of divided steps holds: (steps, parts).
+
+    A part that noise cannot tell from its neighbours holds as much as they do, so that what is even stays even.
+    """
+    apart = np.zeros(counts.shape, dtype=bool)
+    even = np.zeros(len(counts))
+    for _ in range(_ROUNDS):
+        others = np.maximum((~apart).sum(axis=1), 1)
+        even = np.maximum(whole - np.where(apart, counts, 0).sum(axis=1), 0) / others
+        apart = np.abs(counts - even[:, None]) > _APART * sigma
+    held = np.where(apart, np.maximum(counts, 0), np.where(even * (~apart).sum(axis=1) > sigma, even, 0)[:, None])
+    return np.asarray(held * (whole / np.maximum(held.sum(axis=1), 1e-9))[:, None])
 
 
 def _chosen(steps: Steps, which: npt.NDArray[np.bool_]) -> Steps:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from replica.generators.base import Encoded
+from replica.generators.base import Encoded, TableGenerator
 from replica.generators.marginal import Marginal
 from replica.kinds.base import Codes, Span
 from replica.privacy.meter import Meter, Price
@@ -22,13 +22,17 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _SCORED_GROUPS = 8
-_SINGLE_PART = 0.3
+_SINGLE_PART = 0.4
 _CONTEXT_PART = 0.3
 # Cells of a marginal hold so many times its noise on average; finer ones would tell of nothing else.
-_CLEAR = 4.0
+_CLEAR = 6.0
 # How far beyond noise a dependence must stand out to be worth a marginal.
 _SURE = 2.5
 _ROUNDS = 30
+# A detail smaller than so many times its noise is taken for noise.
+_SURE_DETAIL = 1.5
+# With fewer neighbours there is nothing to smooth.
+_FEW_NEIGHBOURS = 8
 # The mean of a normal draw without its sign.
 _MEAN_SIZE = math.sqrt(2 / math.pi)
 
@@ -98,7 +102,8 @@ def fit_marginals(learned: Learned, meter: Meter, bought: Bought) -> Marginal:
     own, mass = _own_axes(learned, meter, bought.counts)
     measured = [n_context + i for i, yes in enumerate(learned.measured) if yes and not rows.spans[i].observed]
     axes = [*_context_axes(learned, mass, meter, bought.structure), *own]
-    parents = _parents(axes, n_context, measured, mass, meter, _spending(bought.structure, 1 - _CONTEXT_PART, 1))
+    for_pairs = _spending(bought.structure, 1 - _CONTEXT_PART if n_context else 1.0, 1)
+    parents = _parents(axes, n_context, measured, mass, meter, for_pairs)
     pairs = sum(1 for parent in parents.values() if parent >= 0)
     each = _spending(bought.counts, 1 - _SINGLE_PART, pairs)
     tables = []
@@ -114,27 +119,51 @@ def fit_marginals(learned: Learned, meter: Meter, bought: Bought) -> Marginal:
     return Marginal(rows.spans, learned.context.spans, places, tuple(tables))
 
 
+def made_rows(model: TableGenerator, learned: Learned, rng: np.random.Generator) -> Codes:
+    """Draws rows for the contexts of the copy, whose observed spans stay: shape (rows of the copy, spans)."""
+    codes = learned.copy.astype(np.int32)
+    context = learned.copy_context.astype(np.int32)
+    for i, span in enumerate(learned.rows.spans):
+        if not span.observed:
+            codes[:, i : i + 1] = model.sample(context, codes[:, :i], i + 1, rng)
+    return codes
+
+
 def _spending(price: Price, part: float, times: int) -> Price:
     """The price of one of several measurements that share a part of what may be spent."""
     return replace(price, precision=price.precision * part / max(1, times))
+
+
+def _by_size(price: Price, sizes: dict[int, int]) -> dict[int, Price]:
+    """Divides what single spans may cost so that noise is least over all their codes together.
+
+    Noise in a span is in proportion to its codes and to sigma; the least sum under a common precision gives each a part
+    in proportion to its codes to the power of two thirds.
+    """
+    whole = sum(size ** (2 / 3) for size in sizes.values())
+    return {i: _spending(price, _SINGLE_PART * size ** (2 / 3) / whole, 1) for i, size in sizes.items()}
 
 
 def _own_axes(learned: Learned, meter: Meter, price: Price) -> tuple[list[_Axis], float]:
     """Measures every span of the rows by itself, and with them about how many rows there are."""
     spans, codes = learned.rows.spans, learned.rows.codes.astype(np.int64)
     wanted = [i for i, yes in enumerate(learned.measured) if yes]
-    each = _spending(price, _SINGLE_PART, len(wanted))
-    noisy = {i: meter.measure(np.bincount(codes[:, i], minlength=spans[i].cardinality), each).counts for i in wanted}
+    prices = _by_size(price, {i: spans[i].cardinality for i in wanted})
+    noisy = {
+        i: meter.measure(np.bincount(codes[:, i], minlength=spans[i].cardinality), prices[i]).counts for i in wanted
+    }
     # The same rows are counted by every span; the fewer codes it has, the surer its sum.
     weights = np.array([1 / len(counts) for counts in noisy.values()])
     totals = np.array([counts.sum() for counts in noisy.values()])
     mass = max(1.0, float(weights @ totals / weights.sum())) if wanted else 1.0
     axes = []
     for i, span in enumerate(spans):
-        shares = onto_simplex(noisy[i] / mass) if i in noisy else _shares(learned.copy[:, i], span)
+        shares = _shares(learned.copy[:, i], span)
+        if i in noisy:
+            shares = onto_simplex(smoothed(noisy[i], shares * mass, span.ordered, math.sqrt(prices[i].variance)) / mass)
         groups = group_codes(span, shares, _SCORED_GROUPS)
         grouped = _summed(groups, shares)
-        noise = _MEAN_SIZE * math.sqrt(each.variance * len(shares) * len(grouped)) if i in noisy else 0.0
+        noise = _MEAN_SIZE * math.sqrt(prices[i].variance * len(shares) * len(grouped)) if i in noisy else 0.0
         axes.append(_Axis(span, codes[:, i], shares, groups, grouped, noise))
     return axes, mass
 
@@ -188,6 +217,34 @@ def group_codes(span: Span, shares: Floats, most: int) -> Ints:
     _, low = np.unique(cut, return_inverse=True)
     high = low.max() + 1 + np.minimum(np.arange(size - ordered), most - left - 1)
     return np.concatenate([low.reshape(-1), high])
+
+
+def smoothed(counts: Ints, expected: Floats, ordered: int, sigma: float) -> Floats:
+    """Takes noise out of counts of neighbouring codes where it hides whatever sets them apart from what is expected.
+
+    Haar wavelets of what is left over, of which those that noise explains are dropped (Donoho and Johnstone 1994).
+
+    Args:
+        counts: with noise: shape (codes,).
+        expected: the same, as far as it was known before.
+        ordered: how many of the first codes are neighbours.
+        sigma: standard deviation of the noise.
+    """
+    found = counts.astype(np.float64)
+    if ordered < _FEW_NEIGHBOURS:
+        return found
+    left = np.zeros(1 << (ordered - 1).bit_length())
+    left[:ordered] = found[:ordered] - expected[:ordered]
+    least = sigma * _SURE_DETAIL
+    details = []
+    while len(left) > 1:
+        detail = (left[::2] - left[1::2]) / math.sqrt(2)
+        details.append(np.where(np.abs(detail) > least, detail, 0))
+        left = (left[::2] + left[1::2]) / math.sqrt(2)
+    for detail in reversed(details):
+        left = np.stack([left + detail, left - detail], axis=1).reshape(-1) / math.sqrt(2)
+    found[:ordered] = expected[:ordered] + left[:ordered]
+    return found
 
 
 def onto_simplex(values: Floats) -> Floats:

@@ -109,8 +109,8 @@ def _without_dependencies(schema_map: SchemaMap, unit: Unit) -> SchemaMap:
 
 
 def settings_under_protection(settings: Settings) -> Settings:
-    """Values of a copy are nobody's, so all of them may be kept."""
-    return replace(settings, min_holders=1)
+    """Values of a copy are nobody's, so all may be kept that are there twice; of single ones only the form is."""
+    return replace(settings, min_holders=2)
 
 
 def protect(
@@ -140,7 +140,11 @@ def protect(
     known = replace(prepared, schema_map=_with_values(prepared.schema_map, findings))
     if known.draft is not None:
         known = replace(known, draft=replace(known.draft, schema_map=known.schema_map))
-    return known, make_copy(pattern, findings), Guard(real, protection, findings.bounds, prepared.notes)
+    return (
+        known,
+        make_copy(pattern, findings),
+        Guard(real, protection, findings.subjects, findings.bounds, prepared.notes),
+    )
 
 
 def _with_values(schema_map: SchemaMap, findings: Findings) -> SchemaMap:
