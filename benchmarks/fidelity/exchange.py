@@ -7,7 +7,6 @@ those that the rival made; ``report.json`` says how long it took, or why it refu
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -16,9 +15,9 @@ import psycopg
 from psycopg import sql
 
 from replica import Plan
+from replica.databases import open_database
 from replica.databases.url import DatabaseUrl
 from replica.schema.model import Column, Table
-from tests.real.databases import tool
 
 NULL: Final = r"\N"
 """What stands for null in the files."""
@@ -62,14 +61,12 @@ def take_in(source: DatabaseUrl, target: DatabaseUrl, plan: Plan, folder: Path) 
     Raises:
         Error: the server does not take a value.
     """
-    dump = [tool("pg_dump"), "--schema-only", "--section=pre-data", "--no-owner", "--no-acl", "--dbname", source.secret]
-    schema = subprocess.run(dump, check=True, capture_output=True, text=True).stdout
-    load = [tool("psql"), "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--dbname", target.secret]
-    # The dump makes the schema that every new database has.
-    schema = schema.replace("CREATE SCHEMA public;", "CREATE SCHEMA IF NOT EXISTS public;")
-    subprocess.run(load, input=schema, check=True, capture_output=True, text=True)
+    with open_database(source).snapshot() as snapshot:
+        schema = snapshot.dump(open_database(target).server_version()).pre_data
     rows = 0
     with psycopg.connect(target.secret) as connection:
+        for statement in schema:
+            connection.execute(statement.sql.encode())
         connection.execute(_LOOSEN)
         for table in plan.tables:
             rows += _copy_in(connection, table.table, folder / "made" / file_of(table.id))

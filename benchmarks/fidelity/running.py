@@ -144,7 +144,7 @@ def source_database(name: str, admin: DatabaseUrl) -> DatabaseUrl:
     url = with_database(admin, f"fidelity_{name}")
     with psycopg.connect(admin.secret, autocommit=True) as connection:
         there = connection.execute("SELECT FROM pg_database WHERE datname = %s", (database_name(url),)).fetchone()
-        if there:
+        if there is not None:
             return url
         connection.execute(f"CREATE DATABASE {database_name(url)}".encode())
     try:
