@@ -39,6 +39,9 @@ class Settings:
         effort: 1.0 for the usual number of passes over the rows; less for a quicker, rougher fit.
         map_path: the schema map; None to draft one in memory.
         replace: replace a target that is not empty.
+        rebalance: shares that values are to have among the rows of their table, by ``table.column:value``.
+        where: conditions that all rows of a table are to satisfy, as ``table: condition``; the table may be left out
+            where only one has the condition's columns.
         rules: keep the rules that the schema map holds, and look for rules where there is no map.
         epsilon: learn under differential privacy with this epsilon; None without it.
         delta: the delta of that claim.
@@ -65,6 +68,8 @@ class Settings:
     effort: float = 1.0
     map_path: Path | None = None
     replace: bool = False
+    rebalance: Mapping[str, float] = field(default_factory=dict)
+    where: tuple[str, ...] = ()
     rules: bool = True
     epsilon: float | None = None
     delta: float = 1e-6
@@ -101,6 +106,11 @@ class Settings:
         for table, count in self.rows.items():
             if count < 0:
                 raise SettingsError(f"--rows {table}={count}: a number of rows cannot be negative")
+        for value, share in self.rebalance.items():
+            if not 0 <= share <= 1:
+                raise SettingsError(f"--rebalance {value}={share:g}: a share lies between 0 and 1")
+            if ":" not in value or "." not in value.partition(":")[0]:
+                raise SettingsError(f"--rebalance {value}={share:g}: write TABLE.COLUMN:VALUE=SHARE")
 
     def _check_privacy(self) -> None:
         if self.epsilon is None:
