@@ -12,7 +12,7 @@ from replica.control.record import NO_RECORD, path_of, record_named, remember
 from replica.databases import open_database
 from replica.databases.base import Database, Finding, Snapshot
 from replica.databases.url import DatabaseUrl
-from replica.errors import ArtifactError, SameDatabaseError
+from replica.errors import ArtifactError, SameDatabaseError, SettingsError
 from replica.evaluation.constraints import ConstraintScores
 from replica.evaluation.evaluate import EvaluationReport, check_constraints
 from replica.evaluation.evaluate import evaluate as compare
@@ -182,11 +182,14 @@ def replicate(
         accept: told how alike both are before the target is published, and raises an error that stops that.
 
     Raises:
+        SettingsError: there is nothing to be told of, since no row is to be read.
         SameDatabaseError: source and target are one database.
         PrivilegeError: nobody can look at the target before it is published, and ``accept`` is to.
         ReplicaError: any of the errors of the stages; the target is then as it was.
     """
     settings = settings or Settings()
+    if accept is not None and settings.schema_only:
+        raise SettingsError("with --schema-only nothing is learned that could be compared: leave --gate and -o out")
     if settings.map_path is not None:
         read_map(settings.map_path)  # A file that is no map is refused before any database is looked at.
     schema = open_database(source).introspect()

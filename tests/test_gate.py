@@ -258,3 +258,20 @@ def test_a_gate_that_could_not_look_is_refused_before_anything_is_learned(
     words = ["run", source.secret, as_role(target, new_role()).secret, "--gate", "default", *QUICK]
     assert run(words) == errors.PrivilegeError.exit_code
     assert "CREATEDB" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("evaluate", "--publishable"), "-o FOLDER"),
+        (("evaluate", "--junit", "x.xml"), "--gate default"),
+        (("run", "--junit", "x.xml"), "--gate default"),
+        (("run", "--gate", "default", "--schema-only"), "leave --gate"),
+    ],
+)
+def test_options_that_lack_another_are_refused_before_anything_is_read(
+    words: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, *options = words
+    assert run([command, "postgresql:///x", "postgresql:///y", *options]) == errors.SettingsError.exit_code
+    assert says in capsys.readouterr().err

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from replica.databases.url import database_name, parse_url
-from replica.errors import GateError
+from replica.errors import GateError, SettingsError
 from replica.evaluation.evaluate import EvaluationReport
 from replica.evaluation.portrait import Portrait
 from replica.report.as_json import confidential_json, publishable_json
@@ -62,9 +62,13 @@ class Wanted:
         """Looks at everything that can be wrong before any database is looked at, and returns the limits.
 
         Raises:
-            SettingsError: the gate is none.
+            SettingsError: the gate is none, or an option lacks another one.
             ReportError: nothing can be written where it is asked for.
         """
+        if self.publishable and self.output is None:
+            raise SettingsError("--publishable is about a report: say with -o FOLDER where it goes")
+        if self.junit is not None and self.gate is None:
+            raise SettingsError("--junit writes what became of a gate: give --gate default, or a file")
         gate = read_gate(self.gate or DEFAULT)
         if self.output is not None:
             require_folder(self.output)
