@@ -103,6 +103,9 @@ class Settings:
             raise SettingsError("rows per table is for --schema-only: give --scale or --rows instead")
         self._check_privacy()
         self._check_control()
+        self._check_wishes()
+
+    def _check_wishes(self) -> None:
         for table, count in self.rows.items():
             if count < 0:
                 raise SettingsError(f"--rows {table}={count}: a number of rows cannot be negative")

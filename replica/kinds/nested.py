@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from replica.databases.base import Reading
-from replica.kinds.base import Codes, ColumnData, Kind, People, Rows, Span, is_null
+from replica.kinds.base import Codes, ColumnData, Kind, Rows, Span, bare_rows, is_null
 from replica.kinds.bits import BitKind
 from replica.kinds.categorical import CategoricalKind, split_codes
 from replica.kinds.code import CodeKind

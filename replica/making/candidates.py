@@ -24,32 +24,29 @@ class Candidates:
         made: the table.
         names: the columns, and those that they follow from.
         ruler: keeps the rules that speak of a row alone.
-        rng: the random stream that values are drawn with.
     """
 
     made: MadeTable
     names: tuple[str, ...]
     ruler: Ruler
-    rng: np.random.Generator
 
-    def values(self, codes: Codes) -> dict[str, pa.Array]:
+    def values(self, codes: Codes, rng: np.random.Generator) -> dict[str, pa.Array]:
         """Returns the columns of rows with these codes: shape (rows, spans)."""
-        fitted, rows = self.made.fitted, bare_rows(len(codes), self.rng)
+        fitted, rows = self.made.fitted, bare_rows(len(codes), rng)
         raw = {
             name: fitted.kinds[name].decode(codes[:, fitted.layout.places("attribute", name)].astype(np.int32), rows)
             for name in self.names
         }
-        return self.ruler.tried(self.made, raw, self.rng)
+        return self.ruler.tried(self.made, raw, rng)
 
 
-def candidates(made: MadeTable, names: frozenset[str], ruler: Ruler, rng: np.random.Generator) -> Candidates:
+def candidates(made: MadeTable, names: frozenset[str], ruler: Ruler) -> Candidates:
     """Returns the candidates of a table.
 
     Args:
         made: the table.
         names: the columns whose values are asked for.
         ruler: keeps rules.
-        rng: the random stream.
 
     Raises:
         PlanError: a column cannot be told from a row's codes.
@@ -58,23 +55,26 @@ def candidates(made: MadeTable, names: frozenset[str], ruler: Ruler, rng: np.ran
     for name in sorted(wanted):
         reason = _why_not(made, name)
         if reason is not None:
-            needed = "" if name in names else f", which {', '.join(sorted(names))} follows from,"
             raise PlanError(
-                f"--where and --rebalance cannot choose rows of {made.plan.id} by {quote_name(name)}{needed} since it"
+                f"--where and --rebalance cannot choose rows of {made.plan.id} by {quote_name(name)}, since it"
                 f" {reason}: name another column"
+                + ("" if name in names else "; by a rule, what was named follows from it: or give --no-rules")
             )
-    return Candidates(made, tuple(sorted(wanted)), ruler, rng)
+    return Candidates(made, tuple(sorted(wanted)), ruler)
 
 
 def closure(plan: TablePlan, names: frozenset[str]) -> frozenset[str]:
     """Returns some columns of a table and all that they follow from by its rules."""
     found = set(names)
-    while more := {
-        name
-        for rule in plan.rules
-        if rule.column in found
-        for name in RULES[rule.rule.form].reads(rule.rule, plan.table)[plan.id]
-    } - found:
+    while (
+        more := {
+            name
+            for rule in plan.rules
+            if rule.column in found
+            for name in RULES[rule.rule.form].reads(rule.rule, plan.table)[plan.id]
+        }
+        - found
+    ):
         found |= more
     return frozenset(found)
 

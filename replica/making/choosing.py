@@ -1,91 +1,36 @@
 """Choosing rows: drawn again until they are as was wished, so that all that goes with a wish follows from it.
 
-Rows that must satisfy a condition are drawn by rejection (von Neumann 1951), which leaves the learned distribution given
-their context and the condition. For a share it is first settled which rows have the value: a few drafts of the whole
-table tell each row's chance of it, all chances are tilted alike in their logits until they add up to what was asked
-for, and exactly so many rows are picked. What else a row holds is then drawn given the value, and rows without it
-divide the other values as they did before.
+Rows that must satisfy a condition are drawn by rejection (von Neumann 1951), which leaves what was learned, given their
+context and the condition. For a share it is first settled which rows have the value: the table is drafted again and
+again, and rows change over to what they have in the next draft, until each value has as many as was asked for. So rows
+in whose context a value is likely are the first to get it: the chance of not having it is raised to the same power in
+all rows. Then the rows are drawn, each given whether it has the value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from replica.constraints.checks import columns_of
 from replica.constraints.judging import Judge
 from replica.errors import UnsatisfiableError
 from replica.kinds.base import Codes
-from replica.making.candidates import Candidates
+from replica.making.candidates import Candidates, candidates
+from replica.making.drawing import Drawing, draw
+from replica.making.keeping import Ruler
+from replica.making.made import MadeTable
 from replica.planning.wishes import Share, Wishes
 
 Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-Accept = Callable[[Codes, Ints], Mask]
 
-DRAFTS = 8
-"""How many drafts of a table tell the chances of its rows."""
-# A row that nothing works for is drawn 1 + 2 + 4 + ... + 512 times.
-_MOST_COPIES = 512
-_AT_ONCE = 100_000
-# How many drafts the share of the whole table counts as, beside those of a row.
-_PRIOR = 2.0
-
-
-def draw_until(sample: Callable[[Ints], Codes], accept: Accept, n: int) -> Codes:
-    """Draws rows, and those that are refused again, ever more often; in the end some may be left as they are.
-
-    Args:
-        sample: draws some of the rows, whose places it is given; shape (rows, spans).
-        accept: says of drawn rows and their places which are as they should be.
-        n: how many rows there are.
-    """
-    codes = sample(np.arange(n))
-    left = np.flatnonzero(~accept(codes, np.arange(n)))
-    copies = 1
-    while len(left) and copies <= _MOST_COPIES:
-        for some in np.array_split(left, -(-len(left) * copies // _AT_ONCE)):
-            at = np.repeat(some, copies)
-            found = sample(at)
-            good = np.flatnonzero(accept(found, at))
-            rows, first = np.unique(at[good], return_index=True)
-            codes[rows] = found[good[first]]
-            left = np.setdiff1d(left, rows, assume_unique=True)
-        copies *= 2
-    return codes
-
-
-def tilted(chances: Floats, total: int) -> Floats:
-    """Moves the logits of chances by one number, so that they add up to a total.
-
-    Args:
-        chances: each above 0 and below 1; shape (rows,).
-        total: from 0 to the number of rows.
-    """
-    logits = np.log(chances) - np.log1p(-chances)
-    low, high = -60.0, 60.0
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _logistic(logits + middle).sum() < total else (low, middle)
-    return _logistic(logits + high)
-
-
-def _logistic(logits: Floats) -> Floats:
-    return 1 / (1 + np.exp(-logits))
-
-
-def pick(chances: Floats, total: int, rng: np.random.Generator) -> Ints:
-    """Picks exactly so many rows, each with its chance: systematic sampling (Madow 1949)."""
-    ends = np.cumsum(chances)
-    ends *= total / ends[-1] if total else 0.0
-    marks = np.floor(ends + rng.random()).astype(np.int64)
-    picked = np.flatnonzero(np.diff(np.r_[0, marks]) > 0)
-    rest = np.setdiff1d(np.arange(len(chances)), picked)
-    # Rounding may leave one too few or too many.
-    return np.r_[picked, rng.choice(rest, max(0, total - len(picked)), replace=False)][:total].astype(np.int64)
+# Where values are rarer than so many drafts can bring up, rows change over at random in the end.
+_MOST_DRAFTS = 64
 
 
 @dataclass
@@ -97,8 +42,8 @@ class Chooser:
         judge: evaluates conditions.
         wishes: what is wished of the table.
         rng: the random stream of the table's wishes.
-        labels: for each column with shares, the number of the share that each row belongs to; -1 for none. Empty until
-            they are settled.
+        labels: for each column with shares, the number of the share that each row belongs to; the number behind the
+            last for all other values. Empty until they are settled.
     """
 
     candidates: Candidates
@@ -107,14 +52,15 @@ class Chooser:
     rng: np.random.Generator
     labels: dict[str, Ints] = field(default_factory=dict)
 
-    def accept(self, codes: Codes, rows: Ints) -> Mask:
+    def accept(self, codes: Codes, rows: Ints, rng: np.random.Generator) -> Mask:
         """Returns which drawn rows satisfy the conditions and have, or lack, the values that they are to have.
 
         Args:
             codes: codes of the rows; shape (rows, spans).
             rows: their numbers in the table.
+            rng: the random stream that values are drawn with.
         """
-        values = self.candidates.values(codes)
+        values = self.candidates.values(codes, rng)
         good = np.ones(len(codes), dtype=bool)
         for wish in self.wishes.conditions:
             good &= self.judge.counted(wish.condition, values)
@@ -123,26 +69,39 @@ class Chooser:
                 good &= self.judge.counted(share.condition, values) == (labels[rows] == number)
         return good
 
-    def settle(self, draft: Callable[[int], Codes], n: int) -> None:
+    def settle(self, draft: Callable[[], Codes], n: int) -> None:
         """Settles which rows have the values whose shares are asked for.
 
         Args:
-            draft: returns the codes of all rows of a draft of the table, given its number.
+            draft: returns the codes of all rows of another draft of the table.
             n: how many rows there are.
 
         Raises:
             UnsatisfiableError: no row of any draft has a value.
         """
-        hits = {share: np.zeros(n) for share in self.wishes.shares}
-        for number in range(DRAFTS if hits else 0):
-            values = self.candidates.values(draft(number))
-            for share, count in hits.items():
-                count += self.judge.counted(share.condition, values)
-        for share, count in hits.items():
-            if share.share > 0 and not count.any():
-                raise UnsatisfiableError(f"{share.option}: no row with this value is ever drawn: name one that occurs")
-        for column in dict.fromkeys(share.column for share in self.wishes.shares):
-            self.labels[column] = self._labels([(share, hits[share]) for share in self._shares(column)], n)
+        wanted = {
+            column: self._wanted(column, n) for column in dict.fromkeys(found.column for found in self.wishes.shares)
+        }
+        if not wanted:
+            return
+        values = self.candidates.values(draft(), self.rng)
+        labels = {column: self._found(column, values) for column in wanted}
+        for _ in range(_MOST_DRAFTS):
+            if all(_is_met(labels[column], counts) for column, counts in wanted.items()):
+                break
+            values = self.candidates.values(draft(), self.rng)
+            for column, counts in wanted.items():
+                change_over(labels[column], self._found(column, values), counts, self.rng)
+        for column, counts in wanted.items():
+            self._refuse_unknown(column, labels[column])
+            while not _is_met(labels[column], counts):
+                change_over(labels[column], self.rng.integers(0, len(counts), n), counts, self.rng)
+        self.labels = labels
+
+    def _refuse_unknown(self, column: str, labels: Ints) -> None:
+        for number, share in enumerate(self._shares(column)):
+            if round(share.share * len(labels)) and not (labels == number).any():
+                raise UnsatisfiableError(f"{share.option}: no such row is ever drawn: name a value that occurs")
 
     def fill(self, codes: Codes) -> None:
         """Gives rows that could not be drawn as wished the codes of rows that could.
@@ -150,10 +109,10 @@ class Chooser:
         Raises:
             UnsatisfiableError: there is no such row.
         """
-        bad = ~self.accept(codes, np.arange(len(codes)))
+        bad = ~self.accept(codes, np.arange(len(codes)), self.rng)
         groups = np.zeros(len(codes), np.int64)
         for labels in self.labels.values():
-            groups = groups * (labels.max(initial=-1) + 2) + labels + 1
+            groups = groups * (labels.max(initial=0) + 1) + labels
         for group in np.unique(groups[bad]):
             lacking, donors = np.flatnonzero(bad & (groups == group)), np.flatnonzero(~bad & (groups == group))
             if not len(donors):
@@ -164,13 +123,73 @@ class Chooser:
     def _shares(self, column: str) -> list[Share]:
         return [share for share in self.wishes.shares if share.column == column]
 
-    def _labels(self, hits: list[tuple[Share, Floats]], n: int) -> Ints:
-        """Picks rows for one share of a column after the other, among those that are left."""
-        labels = np.full(n, -1)
-        for number, (share, count) in enumerate(hits):
-            free = np.flatnonzero(labels < 0)
-            overall = np.clip(count.sum() / (DRAFTS * max(1, n)), 1e-6, 1 - 1e-6)
-            chances = (count[free] + _PRIOR * overall) / (DRAFTS + _PRIOR)
-            total = min(len(free), round(share.share * n))
-            labels[free[pick(tilted(chances, total), total, self.rng)]] = number
+    def _wanted(self, column: str, n: int) -> Ints:
+        """How many rows each share of a column asks for, and behind them how many are left for all other values."""
+        counts = [round(share.share * n) for share in self._shares(column)]
+        return np.array([*counts, max(0, n - sum(counts))])
+
+    def _found(self, column: str, values: Mapping[str, pa.Array]) -> Ints:
+        """The number of the share that each row's value belongs to, the last for all other values."""
+        shares = self._shares(column)
+        labels = np.full(len(values[column]), len(shares))
+        for number, share in enumerate(shares):
+            labels[self.judge.counted(share.condition, values)] = number
         return labels
+
+
+def change_over(labels: Ints, others: Ints, wanted: Ints, rng: np.random.Generator) -> None:
+    """Lets rows take other labels where there are too many of theirs and too few of the others.
+
+    Args:
+        labels: the label of each row; changed.
+        others: what each row may take instead.
+        wanted: how many rows each label is to have.
+        rng: the random stream.
+    """
+    for old in range(len(wanted)):
+        for new in range(len(wanted)):
+            surplus = np.count_nonzero(labels == old) - wanted[old]
+            lack = wanted[new] - np.count_nonzero(labels == new)
+            if surplus > 0 and lack > 0:
+                rows = np.flatnonzero((labels == old) & (others == new))
+                labels[rng.permutation(rows)[: min(surplus, lack)]] = new
+
+
+def _is_met(labels: Ints, wanted: Ints) -> bool:
+    return bool((np.bincount(labels, minlength=len(wanted)) == wanted).all())
+
+
+def chooser_of(made: MadeTable, wishes: Wishes, ruler: Ruler, judge: Judge, rng: np.random.Generator) -> Chooser:
+    """Returns what chooses a table's rows.
+
+    Args:
+        made: the table.
+        wishes: what is wished of it.
+        ruler: keeps rules.
+        judge: evaluates conditions.
+        rng: the random stream of the table's wishes.
+
+    Raises:
+        PlanError: rows cannot be chosen by a column that a wish speaks of.
+    """
+    names = frozenset(name for wish in wishes.all for name in columns_of(wish.condition))
+    return Chooser(candidates(made, names, ruler), judge, wishes, rng)
+
+
+def draw_chosen(chooser: Chooser, drawing: Drawing, made: MadeTable, span: tuple[int, int], previous: slice) -> None:
+    """Draws a table's columns as was wished; see :func:`replica.making.drawing.draw`.
+
+    Raises:
+        UnsatisfiableError: nothing that was wished is ever drawn.
+    """
+    accept = chooser.accept if chooser.wishes.conditions else None
+
+    def draft() -> Codes:
+        codes, values = made.codes.copy(), made.values.copy()
+        turn = replace(drawing, seed=int(chooser.rng.integers(2**62)), accept=accept)
+        draw(made.fitted, turn, codes, values, span, previous)
+        return codes
+
+    chooser.settle(draft, len(made))
+    draw(made.fitted, replace(drawing, accept=chooser.accept), made.codes, made.values, span, previous)
+    chooser.fill(made.codes)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from replica.fitted import FittedTable
 from replica.kinds.base import Codes
-from replica.making.choosing import Accept, draw_until
+from replica.making.redrawing import Accept, draw_until
 from replica.relations.context import place_codes, previous_codes, value_places
 from replica.seeds import stream
 
@@ -84,7 +84,7 @@ class Drawing:
         seed: the root seed.
         table: the table's id.
         workers: how many chunks are drawn at once.
-        accept: says which rows, of which codes and numbers are given, are as was wished; None where all are.
+        accept: says which drawn rows are as was wished; None where all are.
     """
 
     skeleton: Skeleton
@@ -206,7 +206,7 @@ def _drawn(chunk: _Chunk, context: Codes, rows: Ints, given: Codes, stop: int) -
         return generator.sample(context, given, stop, chunk.rng)
 
     def is_good(drawn: Codes, at: Ints) -> npt.NDArray[np.bool_]:
-        return accept(np.concatenate([given[at], drawn], axis=1), rows[at] + chunk.rows.start)
+        return accept(np.concatenate([given[at], drawn], axis=1), rows[at] + chunk.rows.start, chunk.rng)
 
     return draw_until(lambda at: generator.sample(context[at], given[at], stop, chunk.rng), is_good, len(rows))
 

@@ -62,7 +62,6 @@ def with_full_names(settings: Settings, schema: Schema) -> Settings:
     Raises:
         PlanError: several tables are.
     """
-
     return replace(
         settings,
         rows={full_name(schema, "--rows", name): count for name, count in settings.rows.items()},

@@ -148,7 +148,14 @@ def with_conditions(plan: Plan, wishes: Wishes) -> Plan:
     """Returns a plan under which rows keep the wished conditions as if they were declared.
 
     The target does not declare them.
+
+    Raises:
+        PlanError: something is wished of a table without rows.
     """
+    for wish in wishes.all:
+        if wish.table not in plan.by_id:
+            why = plan.skipped.get(wish.table, "it was not learned")
+            raise PlanError(f"{wish.option}: the table gets no rows ({why})")
     return replace(plan, tables=tuple(_with_checks(table, wishes.of(table.id)) for table in plan.tables))
 
 
