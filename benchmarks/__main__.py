@@ -1,6 +1,6 @@
 """Runs the benchmarks: all of them, or those that are named.
 
-    python -m benchmarks [reading] [loading] [sampling] [memory] [company] [evaluation]
+    python -m benchmarks [reading] [loading] [sampling] [memory] [company] [evaluation] [private]
 
 REPLICA_BENCHMARK_URL names a PostgreSQL server; without it an embedded one is started. Machines are noisy: what can be
 compared is measured in turns within one run, and printed as median and range.
@@ -8,13 +8,10 @@ compared is measured in turns within one run, and printed as median and range.
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import psycopg
@@ -23,11 +20,11 @@ from benchmarks.company import company
 from benchmarks.evaluation import evaluation
 from benchmarks.loading import loading
 from benchmarks.memory import memory
+from benchmarks.private_adult import private_adult
 from benchmarks.reading import reading
 from benchmarks.sampling import sampling
-from benchmarks.workplace import Workplace
-from replica.databases.embedded import EmbeddedServer
-from replica.databases.url import DatabaseUrl, database_name, parse_url, with_database
+from benchmarks.workplace import Workplace, server
+from replica.databases.url import DatabaseUrl, database_name, with_database
 
 BENCHMARKS: Final[Mapping[str, Callable[[Workplace], Iterator[tuple[str, list[float], str]]]]] = {
     "reading": reading,
@@ -36,23 +33,15 @@ BENCHMARKS: Final[Mapping[str, Callable[[Workplace], Iterator[tuple[str, list[fl
     "memory": memory,
     "company": company,
     "evaluation": evaluation,
+    "private": private_adult,
 }
 """Benchmarks by name; each yields what it measured, the figures of its turns, and their unit."""
-
-
-@contextmanager
-def _admin() -> Iterator[DatabaseUrl]:
-    if os.environ.get("REPLICA_BENCHMARK_URL"):
-        yield parse_url("env:REPLICA_BENCHMARK_URL")
-        return
-    with TemporaryDirectory(prefix="replica-benchmark-") as folder, EmbeddedServer(Path(folder) / "postgres") as server:
-        yield server.url("postgres")
 
 
 def main() -> None:
     """Runs what the command line names and prints a line per figure."""
     wanted = sys.argv[1:] or list(BENCHMARKS)
-    with _admin() as admin:
+    with server() as admin:
         for name in wanted:
             url = with_database(admin, f"replica_benchmark_{name}")
             with _database(admin, url):

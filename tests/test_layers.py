@@ -27,8 +27,8 @@ LAYERS: dict[str, str] = {
     "kinds": "errors schema databases.base",
     "generators": "errors seeds kinds",
     "privacy": "",
-    "settings": "errors generators",
     "relations": "errors schema kinds",
+    "settings": "errors generators relations",
     "constraints": "errors schema databases.base kinds relations",
     "rules": "schema kinds relations constraints",
     "inference": "errors progress seeds schema databases.base kinds constraints rules",
@@ -54,7 +54,7 @@ LAYERS: dict[str, str] = {
         "control errors processes progress seeds schema databases kinds relations rules inference planning learning"
         " settings"
     ),
-    "report": "errors schema evaluation",
+    "report": "errors schema privacy evaluation",
     "pipeline": (
         "control errors progress schema databases evaluation fit fitted imagining inference load plan planning"
         " protecting sample settings"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -140,7 +141,7 @@ def test_statistics_come_through_the_noise(clinic: DatabaseUrl, protected: Prote
     assert 0 < value(protected.url, "SELECT count(DISTINCT plan) FROM person") <= 3
 
 
-def test_what_only_one_subject_has_is_found_nowhere(protected: Protected) -> None:
+def test_what_only_one_subject_has_is_found_nowhere(clinic: DatabaseUrl, protected: Protected) -> None:
     with zipfile.ZipFile(protected.file) as archive:
         kept = b"".join(archive.read(name) for name in archive.namelist())
     everything = kept.decode("latin1") + protected.logged
@@ -148,6 +149,8 @@ def test_what_only_one_subject_has_is_found_nowhere(protected: Protected) -> Non
         everything += str(rows(protected.url, f"SELECT * FROM {table}"))
     assert "basic" in everything, "what is common is there to be found"
     assert SECRET not in everything
+    visits = int(value(clinic, "SELECT count(*) FROM visit"))
+    assert not re.search(rf"\b{visits}(\.0)?\b", protected.logged), "how many rows there are is no one's business"
     assert REPEATED not in everything
 
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +23,7 @@ from replica.databases.url import DatabaseUrl
 from replica.evaluation.evaluate import EvaluationReport
 from replica.evaluation.portrait import Portrait
 from replica.pipeline import describe, evaluate
+from replica.privacy.ledger import Entry, Ledger
 from replica.report.as_json import confidential_json
 from replica.report.gate import judge, read_gate
 from replica.report.page import Release, confidential_page, publishable_page
@@ -155,6 +156,22 @@ def test_the_publishable_page_follows_from_the_replica_alone(
         assert publishable_page(RELEASE, describe(other, evaluated.target)) == publishable
     finally:
         server.drop(other)
+
+
+def test_a_claim_stands_in_both_versions_with_its_ledger_added_up(evaluated: Evaluated) -> None:
+    entries = (Entry("rows", "public.customer", 1.0, 900.0), Entry("marginals", "public.purchase", 2.0, 8100.0))
+    for epsilon, kept in ((3.0, True), (0.01, False)):
+        ledger = Ledger("public.customer", epsilon, 1e-6, entries, {"public.purchase": "(customer_id)"})
+        release = replace(RELEASE, ledger=ledger)
+        result = judge(read_gate("default"), evaluated.report)
+        for page in (
+            confidential_page(release, evaluated.report, result),
+            publishable_page(release, evaluated.portrait),
+        ):
+            assert ledger.claim in page
+            assert f"adds up to epsilon {ledger.spent():.4f}" in page
+            before = page[: page.index("The ledger below")].rsplit("<p>", 1)[1]
+            assert ("state pass" in before) == kept
 
 
 def test_empty_tables_and_tables_of_one_row_are_shown(confidential: str, evaluated: Evaluated) -> None:

@@ -26,7 +26,7 @@ from replica.cli.options import (
     Target,
     with_settings,
 )
-from replica.cli.reporting import GateName, JUnit, Output, Publishable, Wanted, refuse, release_of
+from replica.cli.reporting import Claim, GateName, JUnit, Output, Publishable, Wanted, refuse, release_of
 from replica.cli.show_evaluation import evaluation_summary, gate_lines
 from replica.cli.show_ledger import budget_preview, ledger_summary, searched_table
 from replica.cli.watching import watching
@@ -301,7 +301,7 @@ def run(
 
 @app.command()
 @with_settings("map_path", "queries", "record")
-def evaluate(
+def evaluate(  # noqa: PLR0913, PLR0917 - each is an option
     source: Original,
     target: Copy,
     settings: Settings,
@@ -309,6 +309,7 @@ def evaluate(
     publishable: Publishable = False,
     gate: GateName = None,
     junit: JUnit = None,
+    claim: Claim = None,
     as_json: AsJson = False,
 ) -> None:
     """Say how alike a replica and its source are and behave, and count broken constraints.
@@ -319,11 +320,12 @@ def evaluate(
     """
     wanted = Wanted(output, publishable, gate, junit)
     limits = wanted.prepare()
+    ledger = replica.open_artifact(claim).privacy if claim else None
     with watching(_messages()) as report:
         found = replica.evaluate(source, target, report, settings)
         portrait = describe(source, target, report, settings) if wanted.needs_portrait else None
     result = judge(limits, found)
-    wanted.write(release_of(source, target), found, result, portrait)
+    wanted.write(release_of(source, target, ledger), found, result, portrait)
     if as_json:
         show.print_json(evaluation_json(found) | ({"gate": gate_json(result)} if gate else {}))
     else:

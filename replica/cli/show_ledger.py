@@ -12,7 +12,7 @@ from rich.tree import Tree
 
 from replica.cli.show import grid_of
 from replica.privacy.budget import SHARES, Budget
-from replica.privacy.ledger import Ledger, epsilon_of
+from replica.privacy.ledger import Ledger, epsilon_of, most_found
 from replica.protecting.auditing import Searched
 from replica.protecting.columns import measured_columns
 from replica.protecting.preparing import Prepared
@@ -30,16 +30,6 @@ def ledger_summary(ledger: Ledger) -> Group:
         Text(
             f"An attack that is wrong about 1 % of those who were not there finds at most {most:.1%} of those who were."
         ),
-    )
-
-
-def most_found(ledger: Ledger, false_positives: float) -> float:
-    """Returns the greatest true positive rate of any attack on whether a subject was there (Kairouz et al. 2015)."""
-    grown = math.exp(ledger.epsilon)
-    return min(
-        grown * false_positives + ledger.delta,
-        1 - (1 - ledger.delta - false_positives) / grown,
-        1.0,
     )
 
 

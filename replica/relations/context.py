@@ -6,13 +6,15 @@ context of the source's rows when learning and of made-up rows when sampling.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from replica.kinds.base import Codes, Span
+from replica.relations.elders import Elder
 from replica.relations.layout import STRUCTURE, BlockKind, Layout
 
 Ints = npt.NDArray[np.int64]
@@ -23,6 +25,11 @@ _PLACES = 32
 # How much of the row that a reference points to is seen.
 _SEEN_REFERENCED: tuple[BlockKind, ...] = ("attribute", "order")
 _MOST_REFERENCED = 24
+_MOST_ELDER = 16
+
+Sight = Literal["ancestors", "place", "previous", "referenced", "families", "twins"]
+SIGHTS: Final[tuple[Sight, ...]] = get_args(Sight)
+"""What a row sees of others. To learn what one of them is worth, it can be hidden."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +54,16 @@ class ContextSpec:
         place: True where rows have a place among those of their owner.
         previous: the spans of the row before that are seen, each with one code more, for first rows.
         previous_places: where they stand in a row's codes.
+        lags: how many rows before are seen, each with all those spans.
+        elders: tables with rows of the same owner that are made before, nearest first.
     """
 
     ancestors: tuple[Ancestor, ...]
     place: bool
     previous: tuple[Span, ...]
     previous_places: tuple[int, ...]
+    lags: int = 1
+    elders: tuple[Elder, ...] = ()
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -60,7 +71,21 @@ class ContextSpec:
         found = [span for ancestor in self.ancestors for span in ancestor.spans]
         if self.place:
             found += [Span("place", _PLACES, ordered=_PLACES), Span("rows left", _PLACES, ordered=_PLACES)]
-        return (*found, *self.previous)
+        found += self.previous * self.lags
+        return (*found, *(span for elder in self.elders for span in elder.all_spans))
+
+    def without(self, hidden: Collection[str]) -> ContextSpec:
+        """Returns the same with some sights hidden; see :data:`SIGHTS`."""
+        found = self
+        if "ancestors" in hidden:
+            found = replace(found, ancestors=())
+        if "place" in hidden:
+            found = replace(found, place=False)
+        if "previous" in hidden:
+            found = replace(found, previous=(), previous_places=())
+        if "twins" in hidden:
+            found = replace(found, previous=without_twins(found.previous))
+        return found
 
 
 def see_ancestor(layout: Layout, *, nearest: bool) -> Ancestor:
@@ -82,9 +107,21 @@ def see_previous(layout: Layout, places: Sequence[int]) -> tuple[Span, ...]:
     return tuple(replace(_with_none(layout.spans[i]), twin=layout.spans[i].name) for i in places)
 
 
+def without_twins(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    """Returns spans of another row without a word of which of the row's own spans they are the twins of."""
+    return tuple(replace(span, twin="") for span in spans)
+
+
 def see_referenced(layout: Layout) -> Ancestor:
     """Chooses what is seen of a row that a reference points to."""
     places = [i for block in layout.of(*_SEEN_REFERENCED) for i in range(block.start, block.stop)][:_MOST_REFERENCED]
+    return Ancestor(tuple(_with_none(layout.spans[i]) for i in places), tuple(places))
+
+
+def see_elder(layout: Layout) -> Ancestor:
+    """Chooses what is seen of a row of another table under the same owner."""
+    blocks = layout.of("attribute", "calendar", "reference")
+    places = [i for block in blocks for i in range(block.start, block.stop)][:_MOST_ELDER]
     return Ancestor(tuple(_with_none(layout.spans[i]) for i in places), tuple(places))
 
 
