@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from replica.errors import SettingsError, UnknownNameError
-from replica.generators import DEFAULT_GENERATOR, GENERATORS, PRIVATE_GENERATOR
+from replica.generators import CHOICES, DEFAULT_GENERATOR, PRIVATE_GENERATOR
 
 ROWS_PER_TABLE = 100
 """Rows per table where nothing is learned and no number is given."""
@@ -80,8 +80,8 @@ class Settings:
         Raises:
             SettingsError: a value is out of range, or a name is unknown.
         """
-        if self.generator is not None and self.generator not in GENERATORS:
-            raise UnknownNameError("generator", self.generator, GENERATORS)
+        if self.generator is not None and self.generator not in CHOICES:
+            raise UnknownNameError("generator", self.generator, CHOICES)
         if not 0 < self.scale <= 10_000:
             raise SettingsError(f"scale {self.scale:g} is out of range: give a number above 0, up to 10000")
         for name, wanted in (("workers", self.workers), ("max minutes", self.max_minutes), ("effort", self.effort)):
