@@ -1,6 +1,6 @@
 """Runs the benchmarks: all of them, or those that are named.
 
-    python -m benchmarks [reading] [loading] [sampling] [memory] [company] [evaluation]
+    python -m benchmarks [reading] [loading] [sampling] [memory] [company] [evaluation] [private]
 
 REPLICA_BENCHMARK_URL names a PostgreSQL server; without it an embedded one is started. Machines are noisy: what can be
 compared is measured in turns within one run, and printed as median and range.
@@ -23,6 +23,7 @@ from benchmarks.company import company
 from benchmarks.evaluation import evaluation
 from benchmarks.loading import loading
 from benchmarks.memory import memory
+from benchmarks.private_adult import private_adult
 from benchmarks.reading import reading
 from benchmarks.sampling import sampling
 from benchmarks.workplace import Workplace
@@ -36,6 +37,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Workplace], Iterator[tuple[str, list[fl
     "memory": memory,
     "company": company,
     "evaluation": evaluation,
+    "private": private_adult,
 }
 """Benchmarks by name; each yields what it measured, the figures of its turns, and their unit."""
 

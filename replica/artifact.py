@@ -30,6 +30,7 @@ from replica.databases import base as databases
 from replica.errors import ArtifactError
 from replica.fitted import FittedReplica
 from replica.generators import GENERATORS
+from replica.generators.wiring import Wiring
 from replica.kinds import KINDS
 from replica.kinds.base import Span
 from replica.kinds.code import Pattern
@@ -39,6 +40,7 @@ from replica.kinds.quantile import QuantileCode
 from replica.planning import decisions
 from replica.privacy import ledger
 from replica.relations.context import Ancestor, ContextSpec
+from replica.relations.elders import Elder
 from replica.relations.families import FamilyCode
 from replica.relations.fanout import FanOut
 from replica.relations.gaps import GapCode
@@ -79,7 +81,19 @@ def _classes() -> dict[str, type]:
         *KINDS.values(),
         *GENERATORS.values(),
         *(PersonalKind, QuantileCode, Span, Pattern, JsonNode),
-        *(Ancestor, ContextSpec, FamilyCode, FanOut, GapCode, KeyMaker, Block, Layout, PartialNulls, SequenceCode),
+        *(
+            Ancestor,
+            ContextSpec,
+            Elder,
+            FamilyCode,
+            FanOut,
+            GapCode,
+            KeyMaker,
+            Block,
+            Layout,
+            PartialNulls,
+            *(SequenceCode, Wiring),
+        ),
         *(databases.Ddl, databases.Repeats, databases.Statement),
     ]
     return {

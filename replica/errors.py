@@ -19,6 +19,7 @@
     │   └── BudgetError          epsilon or delta leave nothing to be learned
     ├── FitError                 a table could not be learned
     ├── ArtifactError            the file is damaged, foreign or of another version
+    │   └── LeakError            the file holds what it must not hold of the source
     ├── SampleError              rows could not be made
     │   └── UnsatisfiableError   no rows can satisfy a constraint
     ├── LoadError                the target refused something
@@ -172,6 +173,12 @@ class ArtifactError(ReplicaError):
     """An artifact is damaged, is of another version, or is not one."""
 
     exit_code = 31
+
+
+class LeakError(ArtifactError):
+    """An artifact holds what it must not hold of the source."""
+
+    exit_code = 27
 
 
 class SampleError(ReplicaError):

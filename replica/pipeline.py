@@ -12,7 +12,7 @@ from replica.control.record import NO_RECORD, path_of, record_named, remember
 from replica.databases import open_database
 from replica.databases.base import Database, Finding, Snapshot
 from replica.databases.url import DatabaseUrl
-from replica.errors import SameDatabaseError
+from replica.errors import ArtifactError, SameDatabaseError, SettingsError
 from replica.evaluation.constraints import ConstraintScores
 from replica.evaluation.evaluate import EvaluationReport, check_constraints
 from replica.evaluation.evaluate import evaluate as compare
@@ -30,6 +30,7 @@ from replica.planning.decisions import Plan
 from replica.planning.scope import check_drift, with_full_names
 from replica.planning.undeclared import with_references
 from replica.progress import Report, ignore
+from replica.protecting.auditing import Searched, search_for_source
 from replica.protecting.fitting import Guard
 from replica.protecting.preparing import Prepared, prepare, protect, settings_under_protection
 from replica.sample import sample
@@ -181,11 +182,14 @@ def replicate(
         accept: told how alike both are before the target is published, and raises an error that stops that.
 
     Raises:
+        SettingsError: there is nothing to be told of, since no row is to be read.
         SameDatabaseError: source and target are one database.
         PrivilegeError: nobody can look at the target before it is published, and ``accept`` is to.
         ReplicaError: any of the errors of the stages; the target is then as it was.
     """
     settings = settings or Settings()
+    if accept is not None and settings.schema_only:
+        raise SettingsError("with --schema-only nothing is learned that could be compared: leave --gate and -o out")
     if settings.map_path is not None:
         read_map(settings.map_path)  # A file that is no map is refused before any database is looked at.
     schema = open_database(source).introspect()
@@ -277,6 +281,19 @@ def _with_undeclared(source: Database, settings: Settings) -> Schema:
         return with_references(schema, schema_map)
     with source.snapshot() as snapshot:
         return with_inferred(snapshot, schema)
+
+
+def search_artifact(fitted: FittedReplica, source: Url) -> list[Searched]:
+    """Looks in what was learned under differential privacy for texts that only one row of a source has.
+
+    Raises:
+        ArtifactError: it was learned without differential privacy.
+        PrivilegeError: a table may not be read.
+    """
+    if fitted.privacy is None:
+        raise ArtifactError("this was fitted without differential privacy: it claims nothing that could be audited")
+    with open_database(source).snapshot() as snapshot:
+        return list(search_for_source(fitted, fitted.privacy, snapshot))
 
 
 def refuse_same(source: Database, target: Database) -> None:

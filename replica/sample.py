@@ -28,9 +28,10 @@ from replica.making.made import MadeDatabase, MadeTable
 from replica.making.order_bounds import all_different, keep_in_order
 from replica.making.room import room_under
 from replica.making.settling import TURNS, Settler
-from replica.planning.decisions import Plan, ReferencePlan, TablePlan
+from replica.planning.decisions import ReferencePlan, TablePlan
 from replica.planning.scope import check_rows
 from replica.relations.context import ancestor_codes, see_referenced
+from replica.relations.elders import Elder, ElderRows
 from replica.relations.fanout import reconcile
 from replica.relations.gaps import in_measure
 from replica.relations.joins import NULL
@@ -167,7 +168,7 @@ class _Making:
         self.pointable: set[str] = set()
         self.settled: set[str] = set()
         self.own_settled: set[str] = set()
-        self.seen_by = _seen_by(replica.plan)
+        self.seen_by = _seen_by(replica)
         self.done: set[str] = set()
 
     def rng(self, *path: str | int) -> np.random.Generator:
@@ -258,6 +259,7 @@ class _Making:
             skeleton=made.skeleton,
             above=lambda rows: self._above(made, rows),
             anchors=self._anchors(made),
+            elders=tuple(self._elder_rows(elder) for elder in made.fitted.context.elders),
             seed=self.seed,
             table=made.plan.id,
             workers=self.settings.processes,
@@ -273,6 +275,10 @@ class _Making:
             at = self.database.tables[at.plan.owner.parent]
             parts.append(ancestor_codes(ancestor, at.codes, numbers))
         return np.concatenate(parts, axis=1) if parts else np.zeros((len(numbers), 0), np.int32)
+
+    def _elder_rows(self, elder: Elder) -> ElderRows:
+        other = self.database.tables[elder.table]
+        return ElderRows(other.codes, other.skeleton.owner, other.values if elder.order else None)
 
     def _anchors(self, made: MadeTable) -> Ints:
         """The owner's moment that first values are counted from."""
@@ -462,8 +468,9 @@ class _Making:
                 del self.database.tables[table]
 
 
-def _seen_by(plan: Plan) -> dict[str, set[str]]:
-    """For each table the tables that see its rows: that point to it, or lie below it."""
+def _seen_by(replica: FittedReplica) -> dict[str, set[str]]:
+    """For each table the tables that see its rows: that point to it, lie below it, or come after it under its owner."""
+    plan = replica.plan
     seers: dict[str, set[str]] = {table.id: set() for table in plan.tables}
     for table in plan.tables:
         for reference in table.references:
@@ -476,7 +483,8 @@ def _seen_by(plan: Plan) -> dict[str, set[str]]:
         while at.owner is not None:
             seers[at.owner.parent].add(table.id)
             at = plan.by_id[at.owner.parent]
-        for name in (*aggregated(table), *looked_up(table)):
+        elders = (elder.table for elder in replica.tables[table.id].context.elders)
+        for name in (*aggregated(table), *looked_up(table), *elders):
             seers[name].add(table.id)
     return seers
 

@@ -17,6 +17,7 @@ from replica.generators.base import Encoded, FitOptions, TableGenerator, no_cont
 from replica.generators.gan import Gan
 from replica.generators.training import schedule_for
 from replica.generators.vae import Vae
+from replica.generators.wiring import Wiring
 from replica.kinds.base import Codes, Span
 from replica.state import Arrays, pack, unpack
 
@@ -148,7 +149,7 @@ def test_no_rows_are_drawn_where_none_are_wanted(fitted: TableGenerator) -> None
 def test_what_was_learned_survives_being_saved(fitted: TableGenerator, source: Data) -> None:
     arrays: Arrays = {}
     tree = json.loads(json.dumps(pack(fitted, arrays)))
-    again = unpack(tree, arrays, {type(fitted).__name__: type(fitted), "Span": Span})
+    again = unpack(tree, arrays, {found.__name__: found for found in (type(fitted), Span, Wiring)})
     assert np.array_equal(sampled(again, source.context.codes), sampled(fitted, source.context.codes))
 
 

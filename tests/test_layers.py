@@ -40,8 +40,8 @@ LAYERS: dict[str, str] = {
     "making": "errors seeds schema databases.base kinds relations constraints rules planning fitted",
     "imagining": "errors seeds schema databases.base kinds relations constraints inference planning making settings",
     "protecting": (
-        "errors progress seeds schema databases.base kinds generators relations constraints settings planning privacy"
-        " plan fitted learning inference imagining"
+        "errors progress seeds state schema databases.base kinds generators relations constraints settings planning"
+        " privacy plan fitted learning inference imagining"
     ),
     "fit": (
         "errors processes progress seeds schema databases.base kinds generators relations settings planning fitted"
@@ -54,7 +54,7 @@ LAYERS: dict[str, str] = {
         "control errors processes progress seeds schema databases kinds relations rules inference planning learning"
         " settings"
     ),
-    "report": "errors schema evaluation",
+    "report": "errors schema privacy evaluation",
     "pipeline": (
         "control errors progress schema databases evaluation fit fitted imagining inference load plan planning"
         " protecting sample settings"

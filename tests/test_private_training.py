@@ -32,7 +32,9 @@ class Line(nn.Module):
 
 def lesson(codes: list[list[int]], subject: list[int], most: int) -> Lesson:
     rows = rows_by_subject(np.array(subject), max(subject) + 1, most)
-    return Lesson(Line(len(codes[0])), torch.tensor(codes), torch.zeros(len(codes), 0, dtype=torch.int64), rows)
+    nobody = [0] * len(codes[0])
+    context = torch.zeros(len(codes) + 1, 0, dtype=torch.int64)
+    return Lesson(Line(len(codes[0])), torch.tensor([*codes, nobody]), context, rows)
 
 
 def test_the_gradient_of_a_subject_is_cut_over_all_tables_together() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ import replica
 from replica import FittedReplica, Settings
 from replica.cli.commands import app
 from replica.databases.url import DatabaseUrl
-from replica.errors import BudgetError, UnprotectedError
+from replica.errors import ArtifactError, BudgetError, LeakError, UnprotectedError
+from replica.kinds.categorical import CategoricalKind
 
 PERSONS = 3_000
 SECRET, REPEATED = "zq-only-one-has-this", "zq-fifty-rows-of-one"
@@ -139,7 +141,7 @@ def test_statistics_come_through_the_noise(clinic: DatabaseUrl, protected: Prote
     assert 0 < value(protected.url, "SELECT count(DISTINCT plan) FROM person") <= 3
 
 
-def test_what_only_one_subject_has_is_found_nowhere(protected: Protected) -> None:
+def test_what_only_one_subject_has_is_found_nowhere(clinic: DatabaseUrl, protected: Protected) -> None:
     with zipfile.ZipFile(protected.file) as archive:
         kept = b"".join(archive.read(name) for name in archive.namelist())
     everything = kept.decode("latin1") + protected.logged
@@ -147,6 +149,8 @@ def test_what_only_one_subject_has_is_found_nowhere(protected: Protected) -> Non
         everything += str(rows(protected.url, f"SELECT * FROM {table}"))
     assert "basic" in everything, "what is common is there to be found"
     assert SECRET not in everything
+    visits = int(value(clinic, "SELECT count(*) FROM visit"))
+    assert not re.search(rf"\b{visits}(\.0)?\b", protected.logged), "how many rows there are is no one's business"
     assert REPEATED not in everything
 
 
@@ -191,3 +195,31 @@ def test_a_ledger_is_added_up_without_the_source(protected: Protected) -> None:
     assert shown.exit_code == 0, shown.output
     assert "changes the chance" in shown.output
     assert "anonym" not in shown.output.lower()
+
+
+def test_an_artifact_holds_no_text_that_only_one_row_has(clinic: DatabaseUrl, protected: Protected) -> None:
+    shown = CliRunner().invoke(app, ["audit-artifact", str(protected.file), clinic.secret])
+    assert shown.exit_code == 0, shown.output
+    assert "public.person.last_name" in shown.output
+
+
+def test_an_audit_of_an_artifact_finds_a_text_of_the_source(
+    clinic: DatabaseUrl, protected: Protected, tmp_path: Path
+) -> None:
+    fitted = protected.fitted
+    visit = fitted.tables["public.visit"]
+    reason = visit.kinds["reason"]
+    assert isinstance(reason, CategoricalKind)
+    leaking = replace(visit, kinds={**visit.kinds, "reason": replace(reason, values=(*reason.values[:-1], SECRET))})
+    file = tmp_path / "leaking.replica"
+    replica.save(replace(fitted, tables={**fitted.tables, "public.visit": leaking}), file)
+    shown = CliRunner().invoke(app, ["audit-artifact", str(file), clinic.secret])
+    assert isinstance(shown.exception, LeakError)
+    assert SECRET not in str(shown.exception)
+
+
+def test_what_was_learned_without_a_budget_claims_nothing(protected: Protected, tmp_path: Path) -> None:
+    file = tmp_path / "plain.replica"
+    replica.save(replace(protected.fitted, privacy=None), file)
+    shown = CliRunner().invoke(app, ["ledger", str(file)])
+    assert isinstance(shown.exception, ArtifactError)

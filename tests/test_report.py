@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from conftest import Server
@@ -18,10 +23,12 @@ from replica.databases.url import DatabaseUrl
 from replica.evaluation.evaluate import EvaluationReport
 from replica.evaluation.portrait import Portrait
 from replica.pipeline import describe, evaluate
+from replica.privacy.ledger import Entry, Ledger
+from replica.report.as_json import confidential_json
 from replica.report.gate import judge, read_gate
 from replica.report.page import Release, confidential_page, publishable_page
 from replica.report.schema_picture import lay_out
-from replica.report.writing import require_folder
+from replica.report.writing import require_folder, write_files
 
 SCHEMA = """
 CREATE TABLE status (code text PRIMARY KEY, label text NOT NULL);
@@ -151,35 +158,50 @@ def test_the_publishable_page_follows_from_the_replica_alone(
         server.drop(other)
 
 
+def test_a_claim_stands_in_both_versions_with_its_ledger_added_up(evaluated: Evaluated) -> None:
+    entries = (Entry("rows", "public.customer", 1.0, 900.0), Entry("marginals", "public.purchase", 2.0, 8100.0))
+    for epsilon, kept in ((3.0, True), (0.01, False)):
+        ledger = Ledger("public.customer", epsilon, 1e-6, entries, {"public.purchase": "(customer_id)"})
+        release = replace(RELEASE, ledger=ledger)
+        result = judge(read_gate("default"), evaluated.report)
+        for page in (
+            confidential_page(release, evaluated.report, result),
+            publishable_page(release, evaluated.portrait),
+        ):
+            assert ledger.claim in page
+            assert f"adds up to epsilon {ledger.spent():.4f}" in page
+            before = page[: page.index("The ledger below")].rsplit("<p>", 1)[1]
+            assert ("state pass" in before) == kept
+
+
 def test_empty_tables_and_tables_of_one_row_are_shown(confidential: str, evaluated: Evaluated) -> None:
     assert evaluated.report.pictures["public.nothing"].excerpt.rows == ((), ())
     assert "no rows" in confidential
     assert "canary alone" in confidential
 
 
-def test_neither_a_repr_nor_json_holds_a_value(evaluated: Evaluated, tmp_path: Path) -> None:
-    assert "Made Up" not in repr(evaluated.report)
-    assert "Canaria" not in repr(evaluated.report)
-    assert "Made Up" not in repr(evaluated.portrait)
-    assert run(["evaluate", evaluated.source.secret, evaluated.target.secret, "-o", str(tmp_path / "r")]) == 0
-    text = (tmp_path / "r" / "report.json").read_text()
+def test_a_repr_holds_no_value(evaluated: Evaluated) -> None:
+    for found in (evaluated.report, evaluated.portrait):
+        assert not re.search(r"(?i)canar|quux|made up", repr(found))
+
+
+def test_files_hold_what_they_may_and_are_for_those_who_may_see_it(evaluated: Evaluated, tmp_path: Path) -> None:
+    words = ["evaluate", evaluated.source.secret, evaluated.target.secret, "-o", str(tmp_path / "r"), "--publishable"]
+    assert run(words) == 0
+    files = {file.name: file for file in (tmp_path / "r").iterdir()}
+    assert {name: file.stat().st_mode & 0o777 for name, file in files.items()} == {
+        "report.html": 0o644,
+        "report.json": 0o644,
+    }
+    assert not any(CANARIES.search(file.read_text()) for file in files.values())
+    result = judge(read_gate("default"), evaluated.report)
+    text = confidential_json(RELEASE, evaluated.report, result).decode()
     assert not re.search(r"(?i)canar|quux|made up", text)
     data = json.loads(text)
     assert data["kind"] == "confidential"
     assert {table["table"] for table in data["tables"]} >= {"public.customer", "public.purchase"}
-    assert data["gate"]["outcomes"]
-
-
-def test_a_confidential_report_is_for_the_user_alone(evaluated: Evaluated, tmp_path: Path) -> None:
-    words = ["evaluate", evaluated.source.secret, evaluated.target.secret, "-o", str(tmp_path / "r")]
-    run(words)
-    files = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "r").iterdir()}
-    assert files == {"report.html": 0o600, "report.json": 0o600}
-    run([*words, "--publishable"])
-    files = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "r").iterdir()}
-    assert files == {"report.html": 0o644, "report.json": 0o644}
-    for file in (tmp_path / "r").iterdir():
-        assert not CANARIES.search(file.read_text())
+    write_files(tmp_path / "r", {"report.html": b"x"}, private=True)
+    assert files["report.html"].stat().st_mode & 0o777 == 0o600
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_read(
@@ -225,3 +247,90 @@ def test_tables_stand_to_the_right_of_what_they_point_to(evaluated: Evaluated) -
     assert all(apart)
     assert all(node.x >= 0 and node.x + node.width <= picture.width for node in boxes)
     assert all(node.y >= 0 and node.y + node.height <= picture.height for node in boxes)
+
+
+# In a browser ---------------------------------------------------------------------------------------------------------
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+# What a reader does and sees, told in the page itself, since nothing else can look into it.
+PROBE = """
+<script>
+addEventListener("load", () => setTimeout(() => {
+  const node = document.querySelector(".schema a[href]");
+  const table = document.querySelector(node.getAttribute("href"));
+  const closed = !table.open;
+  node.focus();
+  const lit = document.querySelectorAll(".edge.lit").length;
+  node.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true }));
+  setTimeout(() => {
+    parent.postMessage(JSON.stringify({
+      width: innerWidth,
+      wide: document.documentElement.scrollWidth,
+      opened: closed && table.open,
+      focused: table.contains(document.activeElement),
+      lit,
+      fetched: performance.getEntriesByType("resource").map((one) => one.name),
+      dark: matchMedia("(prefers-color-scheme: dark)").matches,
+      paper: getComputedStyle(document.body).backgroundColor,
+      columns: getComputedStyle(document.querySelector(".cards")).gridTemplateColumns.split(" ").length,
+      reached: [...document.querySelectorAll("a[href], summary, [tabindex='0']")].every((one) => one.tabIndex >= 0),
+    }), "*");
+  }, 300);
+}, 100));
+</script>
+"""
+
+
+# No window is narrower than 500 pixels, a frame is.
+FRAME = """<!doctype html><iframe src="page.html" style="border:0;width:{width}px;height:900px"></iframe>
+<output id="probe"></output>
+<script>addEventListener("message", (event) => document.querySelector("#probe").textContent = event.data)</script>
+"""
+
+
+def looked_at(page: str, folder: Path, width: int, *, dark: bool) -> dict[str, Any]:
+    """Opens a page, clicks on a table of the schema, and says what came of it."""
+    (folder / "page.html").write_text(page.replace("</body>", f"{PROBE}</body>"))
+    frame = folder / "frame.html"
+    frame.write_text(FRAME.format(width=width))
+    with TemporaryDirectory(prefix="replica-browser-") as profile:
+        found = subprocess.run(
+            [
+                str(CHROMIUM),
+                "--headless=new",
+                "--disable-gpu",
+                *(["--no-sandbox"] if os.geteuid() == 0 else []),
+                f"--user-data-dir={profile}",
+                "--window-size=1400,1000",
+                *(["--blink-settings=preferredColorScheme=0"] if dark else []),
+                "--virtual-time-budget=5000",
+                "--dump-dom",
+                frame.as_uri(),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
+    said = re.search(r'<output id="probe">(.+?)</output>', found.stdout)
+    assert said is not None, found.stderr[-1000:]
+    return dict(json.loads(said[1].replace("&gt;", ">").replace("&amp;", "&")))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_a_reader_finds_the_page_whole_at_every_width(
+    confidential: str, tmp_path: Path, width: int, dark: bool
+) -> None:
+    seen = looked_at(confidential, tmp_path, width, dark=dark)
+    assert seen["width"] == width
+    assert seen["wide"] <= width
+    assert seen["opened"]
+    assert seen["focused"]
+    assert seen["lit"] > 0
+    assert seen["fetched"] == []
+    assert seen["dark"] == dark
+    assert seen["paper"] == ("rgb(15, 17, 19)" if dark else "rgb(250, 250, 248)")
+    assert seen["columns"] == (3 if width > 1000 else 1)
+    assert seen["reached"]

@@ -173,6 +173,12 @@ ACCIDENTS = {
         INSERT INTO a SELECT n, n FROM generate_series(1, 50) n;
         INSERT INTO t SELECT n, 1 + n * 7 % 50, (1 + n * 7 % 50) * 3 % 17, 0 FROM generate_series(1, 600) n;
     """,
+    "numbers of which one column cannot hold all": """
+        CREATE TABLE a (id int PRIMARY KEY, n bigint);
+        CREATE TABLE t (id int PRIMARY KEY, a_id int REFERENCES a, n int);
+        INSERT INTO a SELECT n, n * 1000000000::bigint FROM generate_series(1, 50) n;
+        INSERT INTO t SELECT n, 1 + n * 7 % 50, n * 13 % 31 FROM generate_series(1, 600) n;
+    """,
     "flags that are nearly always off": """
         CREATE TABLE a (id int PRIMARY KEY, is_old boolean);
         CREATE TABLE t (id int PRIMARY KEY, a_id int REFERENCES a, is_new boolean);

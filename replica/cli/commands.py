@@ -26,13 +26,13 @@ from replica.cli.options import (
     Target,
     with_settings,
 )
-from replica.cli.reporting import GateName, JUnit, Output, Publishable, Wanted, refuse, release_of
+from replica.cli.reporting import Claim, GateName, JUnit, Output, Publishable, Wanted, refuse, release_of
 from replica.cli.show_evaluation import evaluation_summary, gate_lines
-from replica.cli.show_ledger import budget_preview, ledger_summary
+from replica.cli.show_ledger import budget_preview, ledger_summary, searched_table
 from replica.cli.watching import watching
 from replica.cli.worst_case import worst_case
-from replica.errors import ArtifactError, BudgetError, IntegrityError, SchemaMapError, SettingsError
-from replica.pipeline import Planned, describe
+from replica.errors import ArtifactError, BudgetError, IntegrityError, LeakError, SchemaMapError, SettingsError
+from replica.pipeline import Planned, describe, search_artifact
 from replica.planning.scope import with_full_names
 from replica.privacy.budget import budget_of
 from replica.report.as_json import evaluation_json, gate_json
@@ -223,6 +223,29 @@ def ledger(
         )
 
 
+@app.command(name="audit-artifact")
+def audit_artifact(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `replica fit` saved.", show_default=False)],
+    source: Original,
+    as_json: AsJson = False,
+) -> None:
+    """Look in a saved fit under differential privacy for texts of private tables that only one row of SOURCE has.
+
+    Leaves with exit code 27 where one is found. Unlike the ledger this proves nothing: it finds mistakes.
+    """
+    fitted = replica.open_artifact(file)
+    searched = search_artifact(fitted, source)
+    if as_json:
+        show.print_json(searched)
+    else:
+        show.output().print(searched_table(searched))
+    leaking = [found.column for found in searched if found.found]
+    if leaking:
+        raise LeakError(
+            f"{file} holds texts of single rows of {', '.join(leaking)}: do not give it away, and report it"
+        )
+
+
 @app.command()
 @with_settings(*WRITING)
 def sample(
@@ -278,7 +301,7 @@ def run(
 
 @app.command()
 @with_settings("map_path", "queries", "record")
-def evaluate(
+def evaluate(  # noqa: PLR0913, PLR0917 - each is an option
     source: Original,
     target: Copy,
     settings: Settings,
@@ -286,6 +309,7 @@ def evaluate(
     publishable: Publishable = False,
     gate: GateName = None,
     junit: JUnit = None,
+    claim: Claim = None,
     as_json: AsJson = False,
 ) -> None:
     """Say how alike a replica and its source are and behave, and count broken constraints.
@@ -296,11 +320,12 @@ def evaluate(
     """
     wanted = Wanted(output, publishable, gate, junit)
     limits = wanted.prepare()
+    ledger = replica.open_artifact(claim).privacy if claim else None
     with watching(_messages()) as report:
         found = replica.evaluate(source, target, report, settings)
         portrait = describe(source, target, report, settings) if wanted.needs_portrait else None
     result = judge(limits, found)
-    wanted.write(release_of(source, target), found, result, portrait)
+    wanted.write(release_of(source, target, ledger), found, result, portrait)
     if as_json:
         show.print_json(evaluation_json(found) | ({"gate": gate_json(result)} if gate else {}))
     else:

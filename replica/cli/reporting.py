@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 
 from replica.databases.url import database_name, parse_url
-from replica.errors import GateError
+from replica.errors import GateError, SettingsError
 from replica.evaluation.evaluate import EvaluationReport
 from replica.evaluation.portrait import Portrait
+from replica.privacy.ledger import Ledger
 from replica.report.as_json import confidential_json, publishable_json
 from replica.report.gate import DEFAULT, Gate, GateResult, read_gate
 from replica.report.junit import junit_xml
@@ -35,6 +36,10 @@ Publishable = Annotated[
 GateName = Annotated[
     str | None,
     typer.Option("--gate", metavar="default|FILE", help="Fail where a figure crosses a limit of this gate."),
+]
+Claim = Annotated[
+    Path | None,
+    typer.Option("--claim", metavar="FILE", help="What `replica fit` saved: its claim and ledger go into the report."),
 ]
 JUnit = Annotated[
     Path | None,
@@ -62,9 +67,13 @@ class Wanted:
         """Looks at everything that can be wrong before any database is looked at, and returns the limits.
 
         Raises:
-            SettingsError: the gate is none.
+            SettingsError: the gate is none, or an option lacks another one.
             ReportError: nothing can be written where it is asked for.
         """
+        if self.publishable and self.output is None:
+            raise SettingsError("--publishable is about a report: say with -o FOLDER where it goes")
+        if self.junit is not None and self.gate is None:
+            raise SettingsError("--junit writes what became of a gate: give --gate default, or a file")
         gate = read_gate(self.gate or DEFAULT)
         if self.output is not None:
             require_folder(self.output)
@@ -106,10 +115,10 @@ def refuse(result: GateResult) -> None:
     raise GateError(f"{result.gate} was not passed: {first.name}: {first.text}{others}")
 
 
-def release_of(source: str, target: str) -> Release:
-    """Returns what a report says of itself: names without servers and users, the time, the version."""
+def release_of(source: str, target: str, ledger: Ledger | None = None) -> Release:
+    """Returns what a report says of itself: names without servers and users, the time, the version, the claim."""
     original, copy = (database_name(parse_url(url)) for url in (source, target))
-    return Release(original, copy, f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", version("replica"))
+    return Release(original, copy, f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", version("replica"), ledger)
 
 
 def _confidential(release: Release, report: EvaluationReport, result: GateResult) -> Mapping[str, bytes]:

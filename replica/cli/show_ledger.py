@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from rich.console import Group
 from rich.table import Table as Grid
@@ -11,7 +12,8 @@ from rich.tree import Tree
 
 from replica.cli.show import grid_of
 from replica.privacy.budget import SHARES, Budget
-from replica.privacy.ledger import Ledger, epsilon_of
+from replica.privacy.ledger import Ledger, epsilon_of, most_found
+from replica.protecting.auditing import Searched
 from replica.protecting.columns import measured_columns
 from replica.protecting.preparing import Prepared
 
@@ -28,16 +30,6 @@ def ledger_summary(ledger: Ledger) -> Group:
         Text(
             f"An attack that is wrong about 1 % of those who were not there finds at most {most:.1%} of those who were."
         ),
-    )
-
-
-def most_found(ledger: Ledger, false_positives: float) -> float:
-    """Returns the greatest true positive rate of any attack on whether a subject was there (Kairouz et al. 2015)."""
-    grown = math.exp(ledger.epsilon)
-    return min(
-        grown * false_positives + ledger.delta,
-        1 - (1 - ledger.delta - false_positives) / grown,
-        1.0,
     )
 
 
@@ -85,3 +77,11 @@ def budget_preview(prepared: Prepared, budget: Budget) -> Group:
         Text(f"{len(names)} columns need a part of `columns`: {', '.join(names)}", style="dim"),
         _unit(prepared.unit.paths, prepared.unit.public, {}, prepared.notes),
     )
+
+
+def searched_table(searched: Iterable[Searched]) -> Grid:
+    """How many texts of single rows were looked for, and how many were found."""
+    grid = grid_of("column", ">texts that one row has", ">found")
+    for found in searched:
+        grid.add_row(found.column, f"{found.looked_for:,}", f"{found.found:,}")
+    return grid

@@ -8,7 +8,7 @@ step per span over all rows at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -22,12 +22,15 @@ from torch.nn import functional
 from replica.generators.base import Encoded, FitOptions, Spans
 from replica.generators.training import Task, torch_generator, train, use_one_thread
 from replica.generators.twins import Twins, find_twins
+from replica.generators.wiring import Wiring, wirings
 from replica.kinds.base import Codes
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
 _RATE = 8e-3
 _DECAY = 0.05
+# How long a wiring is tried, relative to the whole of learning.
+_TRIAL = 0.3
 # The logit of a code that no row of the source has.
 _NEVER = -1e4
 
@@ -40,38 +43,38 @@ class Autoregressive:
         spans: the spans of a row.
         context: the spans of its context.
         width: size of the state.
+        wiring: what of the context, and of the row, is seen.
         weights: the parameters of the net by name.
     """
 
     spans: Spans
     context: Spans
     width: int
+    wiring: Wiring
     weights: Weights
 
     @classmethod
     def fit(cls, rows: Encoded, context: Encoded, options: FitOptions, rng: np.random.Generator) -> Self:
         """See :meth:`replica.generators.base.TableGenerator.fit`."""
         use_one_thread()
-        width = _width(len(rows))
-        net = _Net(rows.spans, context.spans, width, torch_generator(rng))
-        net.start_from(rows)
-        codes = torch.from_numpy(rows.codes.astype(np.int64))
-        given = torch.from_numpy(context.codes.astype(np.int64))
-        train(Task(len(rows), lambda at: net.loss(codes[at], given[at]), net), options, rng, rate=_RATE, decay=_DECAY)
+        found = wirings(rows, context, rng)
+        wiring = found[0] if len(found) == 1 else _best(found, rows, context, options, rng)
+        net, _ = _learn(wiring, rows, context, options, rng)
         weights = {name: value.detach().numpy().copy() for name, value in net.state_dict().items()}
-        return cls(rows.spans, context.spans, width, weights)
+        return cls(rows.spans, context.spans, _width(len(rows)), wiring, weights)
 
     def sample(self, context: Codes, given: Codes, stop: int, rng: np.random.Generator) -> Codes:
         """See :meth:`replica.generators.base.TableGenerator.sample`."""
         use_one_thread()
         generator = torch_generator(rng)
-        known, above = torch.from_numpy(given.astype(np.int64)), torch.from_numpy(context.astype(np.int64))
+        known = torch.from_numpy(given.astype(np.int64))
+        above = torch.from_numpy(context.astype(np.int64))
         return self._net.sample(above, known, stop, generator).numpy()
 
     @property
     def net(self) -> nn.Module:
         """A net with the weights, for whoever goes on learning; forward gives the loss of each row."""
-        net = _Net(self.spans, self.context, self.width, torch.Generator())
+        net = _Net(self.spans, self.context, self.width, self.wiring, torch.Generator())
         net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in self.weights.items()})
         # What was never seen may be there all the same.
         net.get_buffer("never").zero_()
@@ -83,9 +86,31 @@ class Autoregressive:
 
     @cached_property
     def _net(self) -> _Net:
-        net = _Net(self.spans, self.context, self.width, torch.Generator())
+        net = _Net(self.spans, self.context, self.width, self.wiring, torch.Generator())
         net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in self.weights.items()})
         return net.eval()
+
+
+def _best(
+    found: Sequence[Wiring], rows: Encoded, context: Encoded, options: FitOptions, rng: np.random.Generator
+) -> Wiring:
+    """Learns a little with each wiring and returns the one under which rows held out are likeliest."""
+    seed = int(rng.integers(2**31))
+    short = FitOptions(options.effort * _TRIAL, options.max_seconds and options.max_seconds * _TRIAL / len(found))
+    scores = [_learn(wiring, rows, context, short, np.random.default_rng(seed))[1] for wiring in found]
+    return found[int(np.argmin(scores))]
+
+
+def _learn(
+    wiring: Wiring, rows: Encoded, context: Encoded, options: FitOptions, rng: np.random.Generator
+) -> tuple[_Net, float]:
+    """Returns a net that has learned, and its loss on rows held out."""
+    net = _Net(rows.spans, context.spans, _width(len(rows)), wiring, torch_generator(rng))
+    net.start_from(rows)
+    codes = torch.from_numpy(rows.codes.astype(np.int64))
+    given = torch.from_numpy(context.codes.astype(np.int64))
+    task = Task(len(rows), lambda at: net.loss(codes[at], given[at]), net)
+    return net, train(task, options, rng, rate=_RATE, decay=_DECAY)
 
 
 def _width(rows: int) -> int:
@@ -96,8 +121,10 @@ def _width(rows: int) -> int:
 class _Net(nn.Module):
     """The net: embeddings that are summed, and a block and a head for every span that is drawn."""
 
-    def __init__(self, spans: Spans, context: Spans, width: int, generator: torch.Generator) -> None:
+    def __init__(self, spans: Spans, context: Spans, width: int, wiring: Wiring, generator: torch.Generator) -> None:
         super().__init__()
+        self.looked_at = list(wiring.context)
+        context = tuple(context[i] for i in wiring.context)
         self.sizes = [span.cardinality for span in spans]
         self.drawn = [i for i, span in enumerate(spans) if not span.observed]
         self.place = {span: j for j, span in enumerate(self.drawn)}
@@ -107,8 +134,10 @@ class _Net(nn.Module):
         def random(*shape: int, scale: float) -> nn.Parameter:
             return nn.Parameter(torch.randn(*shape, generator=generator) * scale)
 
-        self.inputs = random(max(1, sum(self.sizes)), width, scale=0.1)
-        self.above = random(max(1, sum(span.cardinality for span in context)), width, scale=0.1)
+        # From nothing, so that codes that are hardly ever seen stay without a meaning.
+        self.inputs = nn.Parameter(torch.zeros(max(1, sum(self.sizes)), width))
+        self.above = nn.Parameter(torch.zeros(max(1, sum(span.cardinality for span in context)), width))
+        self.sees = None if wiring.sees is None else torch.from_numpy(wiring.sees.astype(np.float32))
         self.start = random(len(self.drawn), width, scale=0.1)
         self.first = random(len(self.drawn), width, width, scale=width**-0.5)
         self.second = nn.Parameter(torch.zeros(len(self.drawn), width, width))
@@ -162,9 +191,14 @@ class _Net(nn.Module):
 
     def losses(self, codes: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
         """The negative log likelihood of the drawn spans of each row: shape (rows,)."""
+        above = above[:, self.looked_at]
         embedded = self.twins.with_agreement(functional.embedding(codes + self.starts, self.inputs), codes, above)
-        summed = torch.cumsum(embedded, dim=1) - embedded
-        state = summed[:, self.drawn] + self._state_above(above).unsqueeze(1) + self.start
+        if self.sees is None:
+            summed = torch.cumsum(embedded, dim=1) - embedded  # (rows, spans, width)
+            state = summed[:, self.drawn] + self._state_above(above).unsqueeze(1) + self.start
+        else:
+            known = torch.cat([functional.embedding(above + self.context_starts, self.above), embedded], dim=1)
+            state = torch.einsum("riw,ji->rjw", known, self.sees) + self.start
         seen = self._block(state.transpose(0, 1), slice(None))  # (drawn spans, rows, width)
         total = torch.zeros(len(codes))
         for j, i in enumerate(self.drawn):
@@ -175,19 +209,32 @@ class _Net(nn.Module):
     @torch.no_grad()
     def sample(self, above: torch.Tensor, given: torch.Tensor, stop: int, generator: torch.Generator) -> torch.Tensor:
         """Draws spans by inverting the distribution function: (rows, stop - given spans)."""
-        n_given = given.shape[1]
+        n_given, above = given.shape[1], above[:, self.looked_at]
         codes = torch.zeros(len(given), stop, dtype=torch.int64)
         codes[:, :n_given] = given
-        state = self._state_above(above) + self._state_of(codes, above, 0, n_given)
+        running = self._state_above(above) + self._state_of(codes, above, 0, n_given)
         for i in range(n_given, stop):
             j = self.place[i]
+            state = running if self.sees is None else self._state_seen(j, codes, above)
             logits = self._logits(j, self._block(state + self.start[j], j), codes, above)
             summed = torch.softmax(logits, dim=1).cumsum(dim=1)
             draw = torch.rand(len(state), 1, generator=generator) * summed[:, -1:]
             codes[:, i] = torch.searchsorted(summed, draw).squeeze(1).clamp_(max=self.sizes[i] - 1)
-            if i + 1 < stop:
-                state = state + self._state_of(codes, above, i, i + 1)
+            if self.sees is None and i + 1 < stop:
+                running = running + self._state_of(codes, above, i, i + 1)
         return codes[:, n_given:].to(torch.int32)
+
+    def _state_seen(self, j: int, codes: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
+        """The sum of what one drawn span sees: (rows, width)."""
+        assert self.sees is not None  # noqa: S101 - asked only where spans choose
+        state = torch.zeros(len(codes), self.inputs.shape[1])
+        for k in torch.nonzero(self.sees[j]).flatten().tolist():
+            i = k - above.shape[1]
+            if i < 0:
+                state = state + self.above[above[:, k] + self.context_starts[k]]
+            else:
+                state = state + self._state_of(codes, above, i, i + 1)
+        return state
 
     def _state_of(self, codes: torch.Tensor, above: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """What the codes of some neighbouring spans add to the state: (rows, width)."""

@@ -70,7 +70,7 @@ class Task:
     net: nn.Module
 
 
-def train(task: Task, options: FitOptions, rng: np.random.Generator, *, rate: float, decay: float) -> None:
+def train(task: Task, options: FitOptions, rng: np.random.Generator, *, rate: float, decay: float) -> float:
     """Fits a net in place, by AdamW under a one-cycle learning rate (Smith and Topin 2018).
 
     What is kept is the running average of the weights at the epoch with the least loss on rows held out.
@@ -81,6 +81,9 @@ def train(task: Task, options: FitOptions, rng: np.random.Generator, *, rate: fl
         rng: the random stream.
         rate: the highest learning rate.
         decay: the weight decay on matrices.
+
+    Returns:
+        The mean loss of the rows held out; 0 where there are none.
     """
     schedule = schedule_for(task.rows, options)
     order = rng.permutation(task.rows)
@@ -113,6 +116,7 @@ def train(task: Task, options: FitOptions, rng: np.random.Generator, *, rate: fl
             break
     put(task.net, kept)
     task.net.eval()
+    return best
 
 
 def clock(max_seconds: float | None) -> Callable[[], bool]:

@@ -49,7 +49,8 @@ class Imagined:
         evaluate: a server's evaluation of conditions.
         schema_map: what a person says of the tables; None without a map.
         given: tables that are there already, with the columns that others point to.
-        loose: True where only what others point to must tell rows apart, since the rows are never loaded.
+        loose: True where only what others point to must tell rows apart, and no pattern must be met, since the rows are
+            never loaded.
         frames: the columns that are made, by table.
     """
 
@@ -94,13 +95,16 @@ def _own_columns(imagined: Imagined, table: Table) -> Columns:
             continue
         rng = stream(imagined.seed, "imagine", table.id, column.name)
         domain = _named_tables(table, column, domain_of(column, checks))
-        wanted = Wanted(column, domain, n, _is_key(imagined, table, column), rng, _mapped_kind(imagined, table, column))
+        kind = _mapped_kind(imagined, table, column)
+        wanted = Wanted(column, domain, n, _is_key(imagined, table, column), rng, kind, imagined.loose)
         values = imagine_values(wanted)
         if values.null_count == n > 0 and not column.nullable:
             values = accepted_values(table, column, n, imagined.evaluate)
         found[column.name] = values if column.name in _pointed(imagined, table) else _with_nulls(values, wanted, table)
     found |= _partitioned(imagined, table, found)
     units = {name: (name,) for name in _own(table)}
+    if imagined.loose:
+        return found
     return _kept(imagined, table, found, units, [check for check in checks if not _reads_references(table, check)])
 
 

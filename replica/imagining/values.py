@@ -51,6 +51,7 @@ class Wanted:
         distinct: True where no two rows should share a value.
         rng: the random stream.
         kind: the kind that a person's map gives the column; None where none does.
+        loose: True where values look like their kind rather than match a check's pattern.
     """
 
     column: Column
@@ -59,6 +60,7 @@ class Wanted:
     distinct: bool
     rng: np.random.Generator
     kind: str | None = None
+    loose: bool = False
 
     @property
     def name(self) -> str:
@@ -188,10 +190,11 @@ def _as_numbers(values: npt.NDArray[np.floating[Any]], whole: bool, wanted: Want
 
 def _texts(wanted: Wanted) -> Objects | pa.Array:
     """Texts that match a pattern, personal data, what the name says, or words: whichever comes first."""
-    if wanted.domain.patterns:
-        found = _matching(wanted)
-    elif (personal := _personal(wanted)) is not None:
+    personal = _personal(wanted) if wanted.loose or not wanted.domain.patterns else None
+    if personal is not None:
         found = np.array(personal.to_pylist(), dtype=object)
+    elif wanted.domain.patterns:
+        found = _matching(wanted)
     else:
         known = texts_named(wanted.name)
         if known is None and wanted.column.comment:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
 
 from replica.generators.base import Encoded
 from replica.kinds.base import Codes, Span
-from replica.learning.encoding import EncodedTable
+from replica.learning.encoding import EncodedTable, order_values
 from replica.planning.decisions import Plan, ReferencePlan, TablePlan
 from replica.relations.context import (
     ContextSpec,
@@ -18,13 +19,19 @@ from replica.relations.context import (
     place_codes,
     previous_codes,
     see_ancestor,
+    see_elder,
     see_previous,
     see_referenced,
     value_places,
 )
+from replica.relations.elders import Elder, ElderRows, after_row_before, elder_codes, order_on
 from replica.relations.layout import STRUCTURE, BlockKind, Layout, make_layout
 
 Ints = npt.NDArray[np.int64]
+
+# How many rows before a row are seen, and how many other tables under its owner.
+_LAGS = 2
+_MOST_ELDERS = 2
 
 
 def observe(encoded: EncodedTable, tables: Mapping[str, EncodedTable]) -> tuple[Layout, Codes]:
@@ -105,6 +112,19 @@ def _waits(
     return any(_waits(plans, *column, asked) for column in (*above, *beside))
 
 
+def _elder_codes(encoded: EncodedTable, elder: Elder, other: EncodedTable, codes: Codes) -> list[Codes]:
+    source, values = encoded.source, order_values(other) if elder.order else None
+    rows = ElderRows(codes, other.source.owner, values)
+    if not elder.order or encoded.sequence is None:
+        chosen = rows.as_far_along(source.owner, source.position, source.family_size)
+        return [elder_codes(elder, rows, chosen)]
+    own = order_values(encoded)
+    after = after_row_before(own, np.arange(len(own)) - 1, source.is_first)
+    chosen = rows.next_after(source.owner, after)
+    return [order_on(encoded.sequence, rows, chosen, np.r_[0, own[:-1]], encoded.anchors, source.is_first),
+            elder_codes(elder, rows, chosen)]  # fmt: skip
+
+
 def _observed(spans: tuple[Span, ...]) -> tuple[Span, ...]:
     return tuple(replace(span, observed=True) for span in spans)
 
@@ -127,7 +147,36 @@ def context_spec(plan: Plan, table: TablePlan, layouts: Mapping[str, Layout]) ->
     layout = layouts[table.id]
     two_passes = bool(layout.of("previous", "referenced"))
     places = list(range(layout.structure)) if two_passes else _all_places(layout)
-    return ContextSpec(tuple(ancestors), True, see_previous(layout, places), tuple(places))
+    elders = _elders(plan, table, layouts)
+    return ContextSpec(tuple(ancestors), True, see_previous(layout, places), tuple(places), _LAGS, elders)
+
+
+def _elders(plan: Plan, table: TablePlan, layouts: Mapping[str, Layout]) -> tuple[Elder, ...]:
+    """The tables with rows of the same owner that are made before, those made last first."""
+    before = takewhile(lambda other: other.id != table.id, plan.tables)
+    siblings = [other for other in before if other.owner and table.owner and other.owner.parent == table.owner.parent]
+    seen = [(other, see_elder(layouts[other.id])) for other in reversed(siblings)]
+    order = next(iter(layouts[table.id].of("order")), None)
+    return tuple(
+        Elder(
+            other.id,
+            found.spans,
+            found.places,
+            see_previous(layouts[table.id], range(order.start, order.stop))
+            if order and _share_time(table, other, layouts[other.id])
+            else (),
+        )
+        for other, found in seen[:_MOST_ELDERS]
+        if found.spans
+    )
+
+
+def _share_time(table: TablePlan, other: TablePlan, layout: Layout) -> bool:
+    """True where what orders the rows of both tables can be compared."""
+    if not layout.of("order") or not table.order or not other.order:
+        return False
+    own, its = table.table.by_name[table.order].type.family, other.table.by_name[other.order].type.family
+    return own == its
 
 
 def _all_places(layout: Layout) -> list[int]:
@@ -156,9 +205,10 @@ def source_context(
         at = plan.by_id[at.owner.parent]
     if spec.place:
         parts.append(place_codes(source.position, source.family_size))
-    if spec.previous:
-        codes = tables[source.plan.id][1]
-        before = np.roll(codes[:, list(spec.previous_places)], 1, axis=0)
-        parts.append(previous_codes(spec.previous, before, source.is_first))
+    codes = tables[source.plan.id][1][:, list(spec.previous_places)]
+    lags = range(1, spec.lags + 1) if spec.previous else range(0)
+    parts += [previous_codes(spec.previous, np.roll(codes, lag, axis=0), source.position < lag) for lag in lags]
+    for elder in spec.elders:
+        parts += _elder_codes(encoded, elder, *tables[elder.table])
     empty = np.zeros((len(source), 0), np.int32)
     return Encoded(np.concatenate(parts, axis=1) if parts else empty, spec.spans)

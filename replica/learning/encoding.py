@@ -48,11 +48,13 @@ class EncodedTable:
         source: the rows.
         layout: what the codes are.
         codes: shape (rows, spans).
+        anchors: the owner's moment that first values are counted from, per row; zero without one.
     """
 
     source: SourceTable
     layout: Layout
     codes: Codes
+    anchors: Ints
     kinds: Mapping[str, Kind]
     relative: Mapping[str, RelativeMoment]
     period_ends: Mapping[str, PeriodEnd]
@@ -72,6 +74,7 @@ class _Draft:
     relative: dict[str, RelativeMoment] = field(default_factory=dict)
     period_ends: dict[str, PeriodEnd] = field(default_factory=dict)
     sequence: SequenceCode | None = None
+    anchors: Ints | None = None
     references: dict[str, ReferenceCode] = field(default_factory=dict)
     fan_outs: dict[str, FanOut] = field(default_factory=dict)
     families: dict[str, FamilyCode] = field(default_factory=dict)
@@ -120,6 +123,11 @@ def encode_tables(
             if families and child.plan.owner is not None and child.plan.owner.id == key.id:
                 _encode_family(draft, child, key, seed)
     return {name: _finish(draft) for name, draft in drafts.items()}
+
+
+def order_values(encoded: EncodedTable) -> Ints:
+    """Returns what orders the rows of one owner, as whole numbers: shape (rows,)."""
+    return order_numbers(encoded.source.column(encoded.source.plan.order or ""))
 
 
 def _least(plan: Plan, draft: _Draft) -> int:
@@ -316,7 +324,7 @@ def _encode_order(plan: Plan, draft: _Draft, drafts: Mapping[str, _Draft]) -> No
         min_holders=_least(plan, draft),
     )
     draft.sequence = sequence
-    base = anchors[sequence.anchor] if sequence.anchor else np.zeros(len(values), np.int64)
+    draft.anchors = base = anchors[sequence.anchor] if sequence.anchor else np.zeros(len(values), np.int64)
     codes = sequence.encode(values, np.r_[0, values[:-1]], base, source.is_first)
     draft.parts["order", table.order] = (sequence.spans, codes)
     draft.parts["calendar", table.order] = (sequence.calendar, sequence.calendar_codes(values))
@@ -570,6 +578,7 @@ def _finish(draft: _Draft) -> EncodedTable:
         source=draft.source,
         layout=layout,
         codes=whole,
+        anchors=draft.anchors if draft.anchors is not None else np.zeros(len(draft.source), np.int64),
         kinds=draft.kinds,
         relative=draft.relative,
         period_ends=draft.period_ends,

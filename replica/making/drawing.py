@@ -14,6 +14,7 @@ import numpy.typing as npt
 from replica.fitted import FittedTable
 from replica.kinds.base import Codes
 from replica.relations.context import place_codes, previous_codes, value_places
+from replica.relations.elders import ElderRows, after_row_before, elder_codes, order_on
 from replica.seeds import stream
 
 Ints = npt.NDArray[np.int64]
@@ -80,6 +81,7 @@ class Drawing:
         skeleton: the rows and their owners.
         above: returns the codes of what is seen of the owners of some rows; shape (rows, ancestor spans).
         anchors: the owner's moment that first values are counted from, per row; zero without one.
+        elders: the rows of each elder table that is seen.
         seed: the root seed.
         table: the table's id.
         workers: how many chunks are drawn at once.
@@ -88,6 +90,7 @@ class Drawing:
     skeleton: Skeleton
     above: Callable[[slice], Codes]
     anchors: Ints
+    elders: tuple[ElderRows, ...]
     seed: int
     table: str
     workers: int
@@ -159,20 +162,38 @@ def _draw_chunk(chunk: _Chunk, codes: Codes, values: Ints, span: tuple[int, int]
     skeleton = chunk.drawing.skeleton
     first = skeleton.is_first[chunk.rows].copy()
     # A stretch of a long family starts anew, since the row before it is drawn at the same time.
-    fresh = first | (skeleton.position[chunk.rows] % _STRETCH == 0)
+    behind = skeleton.position[chunk.rows] % _STRETCH
+    fresh = behind == 0
     places = value_places(chunk.fitted.layout) if previous.stop > previous.start else []
     for rows in chunk.steps() if spec.place else [np.arange(len(codes))]:
         parts = [chunk.above[rows]]
         if spec.place:
             parts.append(chunk.place[rows])
-        if spec.previous:
-            before = codes[np.maximum(rows - 1, 0)][:, list(spec.previous_places)]
-            parts.append(previous_codes(spec.previous, before, fresh[rows]))
+        for lag in range(1, spec.lags + 1) if spec.previous else ():
+            before = codes[np.maximum(rows - lag, 0)][:, list(spec.previous_places)]
+            parts.append(previous_codes(spec.previous, before, behind[rows] < lag))
+        parts += _of_elders(chunk, rows, values, first)
         if places:
             before = codes[np.maximum(rows - 1, 0)][:, places]
             observed = chunk.fitted.layout.spans[previous]
             codes[rows, previous] = previous_codes(observed, before, fresh[rows])
         _draw_rows(chunk, np.concatenate(parts, axis=1), rows, codes, values, span, first)
+
+
+def _of_elders(chunk: _Chunk, rows: Ints, values: Ints, first: npt.NDArray[np.bool_]) -> list[Codes]:
+    """What some rows see of other tables' rows under their owners."""
+    skeleton, sequence, found = chunk.drawing.skeleton, chunk.fitted.sequence, []
+    numbers = rows + chunk.rows.start
+    owner = skeleton.owner[numbers]
+    for elder, others in zip(chunk.fitted.context.elders, chunk.drawing.elders, strict=True):
+        if not elder.order or sequence is None:
+            chosen = others.as_far_along(owner, skeleton.position[numbers], skeleton.sizes[skeleton.family[numbers]])
+        else:
+            before, anchors = values[np.maximum(rows - 1, 0)], chunk.drawing.anchors[numbers]
+            chosen = others.next_after(owner, after_row_before(values, rows - 1, first[rows]))
+            found.append(order_on(sequence, others, chosen, before, anchors, first[rows]))
+        found.append(elder_codes(elder, others, chosen))
+    return found
 
 
 def _draw_rows(

@@ -125,6 +125,16 @@ def epsilon_of(entries: Iterable[Entry], delta: float) -> float:
     return float(accountant.get_epsilon(left))
 
 
+def most_found(ledger: Ledger, false_positives: float) -> float:
+    """Returns the greatest true positive rate of any attack on whether a subject was there (Kairouz et al. 2015)."""
+    grown = math.exp(ledger.epsilon)
+    return min(
+        grown * false_positives + ledger.delta,
+        1 - (1 - ledger.delta - false_positives) / grown,
+        1.0,
+    )
+
+
 def noise_for_steps(spent: float, rate: float, steps: int, claim: tuple[float, float]) -> float:
     """Returns about the least noise multiplier with which steps of training, after all else, keep a claim.
 

@@ -39,6 +39,7 @@ MOST_SUBJECTS = 20_000
 
 _MOST_ROWS = 100_000
 _NULLS = 0.1
+_FORMS = frozenset({"code", "national_id", "iban", "card", "phone"})
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,7 @@ def make_copy(pattern: Pattern, findings: Findings) -> CopySnapshot:
     frames = imagine_rows(Imagined(schema, order, rows, pattern.seed, evaluate, pattern.schema_map, given, loose=True))
     for name in unit.private:
         frame = frames[name]
+        frame |= _varied_codes(pattern, name, frame)
         frame |= _public_values(pattern, name, len(owners[name])) | _measured_values(pattern, name, findings, owners)
         if name != unit.subject:
             key = unit.owners[name]
@@ -188,6 +190,22 @@ def _keys(pattern: Pattern, table: Table) -> Columns:
     names = {column for key in pattern.schema.referencing(table.id) for column in key.parent_columns} - private
     frame = pattern.real.read(table, dict.fromkeys(sorted(names), "value"))
     return {name: pc.cast(frame.column(name), frame.schema.field(name).type).combine_chunks() for name in sorted(names)}
+
+
+def _varied_codes(pattern: Pattern, name: str, frame: Columns) -> Columns:
+    """Numbers and codes that are made anew, with digits drawn for each row: their form alone is to be learned."""
+    found: Columns = {}
+    for column in pattern.plan.by_id[name].by("kind"):
+        if column.kind in _FORMS and column.name in frame and pa.types.is_string(frame[column.name].type):
+            rng = stream(pattern.seed, "copy", name, column.name)
+            texts = frame[column.name].to_pylist()
+            found[column.name] = pa.array([text and _redrawn(text, rng) for text in texts], pa.string())
+    return found
+
+
+def _redrawn(text: str, rng: np.random.Generator) -> str:
+    digits = iter(rng.integers(0, 10, len(text)).tolist())
+    return "".join(str(next(digits)) if char.isdecimal() else char for char in text)
 
 
 def _public_values(pattern: Pattern, name: str, n: int) -> Columns:

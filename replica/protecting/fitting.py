@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,8 +55,8 @@ class Coded:
         codes, context = self.learned.rows.codes, self.learned.context.codes
         return Lesson(
             net,
-            torch.from_numpy(codes.astype(np.int64)),
-            torch.from_numpy(context.astype(np.int64)),
+            torch.from_numpy(_with_nobody(codes)),
+            torch.from_numpy(_with_nobody(context)),
             rows_by_subject(self.subject, subjects, self.bound),
         )
 
@@ -94,7 +95,7 @@ class Guard:
             settings: the settings of the run.
             report: told how far it is.
         """
-        coded = self._coded(plan, copy, settings, report)
+        coded = self._coded(plan, copy, settings)
         trained = [table for table in coded if plan.by_id[table.table].generator == "autoregressive"]
         spans = sum(table.drawn for table in coded) or 1
         found: dict[str, TableGenerator] = {}
@@ -142,10 +143,11 @@ class Guard:
         """How many subjects the rows of some tables are numbered by."""
         return max(int(table.subject.max(initial=-1)) + 1 for table in tables)
 
-    def _coded(self, plan: Plan, copy: Mapping[str, EncodedTable], settings: Settings, report: Report) -> list[Coded]:
+    def _coded(self, plan: Plan, copy: Mapping[str, EncodedTable], settings: Settings) -> list[Coded]:
         """Reads the rows and writes them in the codes of the copy."""
         unit = self.protection.unit
-        sources = read_source(self.real, plan, without_sampling(settings), report, columns_to_code)
+        # How many rows are read is nobody's business: nothing of it is reported.
+        sources = read_source(self.real, plan, without_sampling(settings), columns=columns_to_code)
         rows = bounded(unit, rows_of_subjects(unit, sources), self.bounds)
         copied = Copied(plan, copy)
         recoded: dict[str, Recoded] = {}
@@ -172,6 +174,11 @@ class Guard:
             bounds=dict(self.bounds),
             notes=self.notes,
         )
+
+
+def _with_nobody(codes: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
+    """Codes with a row behind them that is nobody's."""
+    return np.concatenate([codes, np.zeros((1, codes.shape[1]), np.int64)]).astype(np.int64)
 
 
 def _learned(copied: Copied, recoded: Mapping[str, Recoded]) -> dict[str, Learned]:

@@ -102,7 +102,8 @@ def fit_marginals(learned: Learned, meter: Meter, bought: Bought) -> Marginal:
     own, mass = _own_axes(learned, meter, bought.counts)
     measured = [n_context + i for i, yes in enumerate(learned.measured) if yes and not rows.spans[i].observed]
     axes = [*_context_axes(learned, mass, meter, bought.structure), *own]
-    parents = _parents(axes, n_context, measured, mass, meter, _spending(bought.structure, 1 - _CONTEXT_PART, 1))
+    for_pairs = _spending(bought.structure, 1 - _CONTEXT_PART if n_context else 1.0, 1)
+    parents = _parents(axes, n_context, measured, mass, meter, for_pairs)
     pairs = sum(1 for parent in parents.values() if parent >= 0)
     each = _spending(bought.counts, 1 - _SINGLE_PART, pairs)
     tables = []

@@ -79,7 +79,8 @@ def measure(plan: Plan, protection: Protection, rows: Mapping[str, SubjectRows])
         BudgetError: delta is too large for so few subjects.
     """
     unit, subjects = protection.unit, len(rows[protection.unit.subject])
-    each = protection.budget.share("rows") / (2 * len(unit.private))
+    below = [name for name in unit.private[1:] if unit.owners[name].parent != unit.subject]
+    each = protection.budget.share("rows") / (len(unit.private) + len(below))
     about = _count_subjects(subjects, protection, each)
     sizes: dict[str, SizeHistogram] = {}
     fan_outs: dict[str, SizeHistogram] = {}
@@ -87,7 +88,7 @@ def measure(plan: Plan, protection: Protection, rows: Mapping[str, SubjectRows])
         table = rows[name]
         sizes[name] = measure_sizes(table.per_subject(subjects), protection.meter, Price("rows", name, 1, each))
         fan_outs[name] = sizes[name]
-        if unit.owners[name].parent != unit.subject:
+        if name in below:
             parents = rows[unit.owners[name].parent]
             counts = parents.source.fan_outs[unit.owners[name].id][parents.picked]
             fan_outs[name] = measure_sizes(counts, protection.meter, Price("rows", f"{name} per owner", 1, each))

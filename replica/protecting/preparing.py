@@ -13,7 +13,7 @@ from replica.planning.decisions import Plan
 from replica.planning.undeclared import with_references
 from replica.privacy.budget import budget_of
 from replica.privacy.meter import Meter
-from replica.progress import Report
+from replica.progress import Progress, Report
 from replica.protecting.columns import Values
 from replica.protecting.contributions import rows_of_subjects
 from replica.protecting.copy import CopySnapshot, Findings, Pattern, make_copy
@@ -109,8 +109,8 @@ def _without_dependencies(schema_map: SchemaMap, unit: Unit) -> SchemaMap:
 
 
 def settings_under_protection(settings: Settings) -> Settings:
-    """Values of a copy are nobody's, so all of them may be kept."""
-    return replace(settings, min_holders=1)
+    """Values of a copy are nobody's, so all may be kept that are there twice; of single ones only the form is."""
+    return replace(settings, min_holders=2)
 
 
 def protect(
@@ -134,7 +134,9 @@ def protect(
     assert settings.epsilon is not None  # noqa: S101 - nothing is protected without
     unit = prepared.unit
     protection = Protection(unit, budget_of(settings.epsilon, settings.delta), Meter())
-    sources = read_source(real, prepared.plan, without_sampling(settings), report, columns_to_measure)
+    report(Progress("measure"))
+    # How many rows are read is nobody's business: nothing of it is reported.
+    sources = read_source(real, prepared.plan, without_sampling(settings), columns=columns_to_measure)
     findings = measure(prepared.plan, protection, rows_of_subjects(unit, sources))
     pattern = Pattern(real, prepared.plan.schema, prepared.schema_map, unit, prepared.plan, settings.seed)
     known = replace(prepared, schema_map=_with_values(prepared.schema_map, findings))

@@ -56,8 +56,8 @@ class Lesson:
 
     Attributes:
         net: gives the loss of each row from its codes and its context.
-        codes: shape (rows, spans).
-        context: shape (rows, context spans).
+        codes: shape (rows + 1, spans); the last row is nobody's and stands where a subject has no more.
+        context: shape (rows + 1, context spans).
         rows: the rows of each subject, the first ones of them; -1 where it has no more: shape (subjects, most rows).
     """
 
@@ -151,7 +151,8 @@ def _gradients(lesson: Lesson, subjects: torch.Tensor) -> Gradients:
     """The gradient of the summed loss of each subject's rows: (subjects, ...) by parameter."""
     rows = lesson.rows[subjects]
     there = (rows >= 0).float()
-    codes, context = lesson.codes[rows.clamp(min=0)], lesson.context[rows.clamp(min=0)]
+    # -1 is the last row, which is nobody's.
+    codes, context = lesson.codes[rows], lesson.context[rows]
     buffers = dict(lesson.net.named_buffers())
 
     def loss(weights: Gradients, of: torch.Tensor, above: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:

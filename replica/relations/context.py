@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from replica.kinds.base import Codes, Span
+from replica.relations.elders import Elder
 from replica.relations.layout import STRUCTURE, BlockKind, Layout
 
 Ints = npt.NDArray[np.int64]
@@ -23,6 +24,7 @@ _PLACES = 32
 # How much of the row that a reference points to is seen.
 _SEEN_REFERENCED: tuple[BlockKind, ...] = ("attribute", "order")
 _MOST_REFERENCED = 24
+_MOST_ELDER = 16
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,16 @@ class ContextSpec:
         place: True where rows have a place among those of their owner.
         previous: the spans of the row before that are seen, each with one code more, for first rows.
         previous_places: where they stand in a row's codes.
+        lags: how many rows before are seen, each with all those spans.
+        elders: tables with rows of the same owner that are made before, nearest first.
     """
 
     ancestors: tuple[Ancestor, ...]
     place: bool
     previous: tuple[Span, ...]
     previous_places: tuple[int, ...]
+    lags: int = 1
+    elders: tuple[Elder, ...] = ()
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -60,7 +66,8 @@ class ContextSpec:
         found = [span for ancestor in self.ancestors for span in ancestor.spans]
         if self.place:
             found += [Span("place", _PLACES, ordered=_PLACES), Span("rows left", _PLACES, ordered=_PLACES)]
-        return (*found, *self.previous)
+        found += self.previous * self.lags
+        return (*found, *(span for elder in self.elders for span in elder.all_spans))
 
 
 def see_ancestor(layout: Layout, *, nearest: bool) -> Ancestor:
@@ -85,6 +92,13 @@ def see_previous(layout: Layout, places: Sequence[int]) -> tuple[Span, ...]:
 def see_referenced(layout: Layout) -> Ancestor:
     """Chooses what is seen of a row that a reference points to."""
     places = [i for block in layout.of(*_SEEN_REFERENCED) for i in range(block.start, block.stop)][:_MOST_REFERENCED]
+    return Ancestor(tuple(_with_none(layout.spans[i]) for i in places), tuple(places))
+
+
+def see_elder(layout: Layout) -> Ancestor:
+    """Chooses what is seen of a row of another table under the same owner."""
+    blocks = layout.of("attribute", "calendar", "reference")
+    places = [i for block in blocks for i in range(block.start, block.stop)][:_MOST_ELDER]
     return Ancestor(tuple(_with_none(layout.spans[i]) for i in places), tuple(places))
 
 

@@ -37,9 +37,11 @@ def publishable_json(release: Release, portrait: Portrait) -> bytes:
 
 
 def _dumped(kind: str, release: Release, parts: dict[str, Any]) -> bytes:
-    about = {"kind": kind, **asdict(release)}
+    about: dict[str, Any] = {"kind": kind, **asdict(release)}
     if kind == "publishable":
         del about["source"]
+    if release.ledger is not None:
+        about |= {"claim": release.ledger.claim, "spent": release.ledger.spent()}
     return pydantic_core.to_json({**about, **parts}, indent=2)
 
 

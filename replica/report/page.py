@@ -13,6 +13,7 @@ from replica.evaluation.attacks.base import AttackResult, Verdict
 from replica.evaluation.evaluate import EvaluationReport, TableScores
 from replica.evaluation.figures import Figure
 from replica.evaluation.portrait import Portrait
+from replica.privacy.ledger import Ledger, epsilon_of, most_found
 from replica.report import charts
 from replica.report.gate import GateResult
 from replica.report.measures import MEASURES
@@ -32,12 +33,14 @@ class Release:
         target: name of the replica's.
         date: when it was evaluated, as text.
         version: of this program.
+        ledger: the claim of differential privacy and what it rests on; None without one.
     """
 
     source: str
     target: str
     date: str
     version: str
+    ledger: Ledger | None = None
 
 
 def confidential_page(release: Release, report: EvaluationReport, result: GateResult) -> str:
@@ -135,6 +138,8 @@ def _environment() -> Environment:
         "grade_of": charts.grade_of,
         "pair_grid": pair_grid,
         "by_name": attacks_by_name,
+        "epsilon_of": epsilon_of,
+        "most_found": most_found,
         "worst_verdict": worst_verdict,
     }
     environment.filters |= {

@@ -54,7 +54,7 @@ def _propose(here: Looked, tables: Tables, keys: tuple[ForeignKey, ...]) -> Iter
 
 def _pairs(here: Looked, parent: Looked, key: ForeignKey) -> Iterator[tuple[str, str]]:
     """Columns that might repeat others, each with those of its own name first."""
-    others = [name for name in parent.columns if parent.kind(name) not in _NOT_REPEATED | {""}]
+    others = [name for name in parent.columns if parent.kind(name) not in _NOT_REPEATED]
     for name in here.free:
         for other in sorted(others, key=lambda other: other != name):
             # What the reference itself says need not be said again.
@@ -88,7 +88,8 @@ def _beside(here: Looked, parent: Looked, names: tuple[str, str], rows: tuple[In
         numbers, null = (np.concatenate(both) for both in zip(measured(values), measured(others), strict=True))
         codes = group_numbers([np.where(null, np.nan, numbers)])
     else:
-        codes = group_numbers([pa.concat_arrays([values, others.cast(values.type)])])
+        kind = _common(values.type, others.type)
+        codes = group_numbers([pa.concat_arrays([values.cast(kind), others.cast(kind)])])
     return codes[: len(values)], codes[len(values) :]
 
 

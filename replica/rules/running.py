@@ -90,17 +90,21 @@ def in_groups(within: Sequence[pa.Array], by: Sequence[pa.Array]) -> Order:
 def _propose(here: Looked, tables: Tables, keys: tuple[ForeignKey, ...]) -> Iterable[Running]:  # noqa: ARG001
     names = here.numbers()[:_MOST_NUMBERS]
     decided: set[str] = set()
+    for within, by in _ordered_groups(here, keys):
+        order, terms = _order(here, within, by), list(_terms(here, within, by))
+        for name in (name for name in names if name not in decided and name not in by):
+            for term, digits in islice(_fitting(here, order, name, terms), 1):
+                decided.add(name)
+                to = rounding(here.table, here.table, (name, *term.reads), digits)
+                for opening in _openings(here, order, name, term):
+                    yield Running(name, within, by, term.sql, opening, to)
+
+
+def _ordered_groups(here: Looked, keys: tuple[ForeignKey, ...]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Yields columns of groups, those of references and none at all, with columns that order the rows of one."""
     for within in dict.fromkeys([*(key.columns for key in keys if key.child == here.table.id), ()]):
-        for by in _orders(here, within) if set(within) <= set(here.columns) else ():
-            order, terms = _order(here, within, by), list(_terms(here, within, by))
-            for name in names:
-                if name in decided or name in by:
-                    continue
-                for term, digits in islice(_fitting(here, order, name, terms), 1):
-                    decided.add(name)
-                    to = rounding(here.table, here.table, (name, *term.reads), digits)
-                    for opening in _openings(here, order, name, term):
-                        yield Running(name, within, by, term.sql, opening, to)
+        if set(within) <= set(here.columns):
+            yield from ((within, by) for by in _orders(here, within))
 
 
 def _orders(here: Looked, within: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -215,14 +219,10 @@ def _reads(rule: Running, table: Table) -> Reads:
 
 
 def _describe(rule: Running, table: Table) -> str:  # noqa: ARG001
-    total = (
-        f"running sum of {rule.equals}"
-        if rule.digits is None
-        else f"running sum of {rule.equals} to {rule.digits} digits"
-    )
+    step = rule.equals if rule.digits is None else f"round({rule.equals}, {rule.digits})"
     where = f" within {column_list(rule.within)}" if rule.within else ""
-    opening = ", from any opening" if rule.opening else ""
-    return f"{quote_name(rule.column)} = {total}{where} by {column_list(rule.by)}{opening}"
+    opening = ", after any opening" if rule.opening else ""
+    return f"{quote_name(rule.column)} = running sum of {step}{where} by {column_list(rule.by)}{opening}"
 
 
 def _breaks(rule: Running, table: Table, schema: Schema) -> str:  # noqa: ARG001
