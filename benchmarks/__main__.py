@@ -8,13 +8,10 @@ compared is measured in turns within one run, and printed as median and range.
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import psycopg
@@ -26,9 +23,8 @@ from benchmarks.memory import memory
 from benchmarks.private_adult import private_adult
 from benchmarks.reading import reading
 from benchmarks.sampling import sampling
-from benchmarks.workplace import Workplace
-from replica.databases.embedded import EmbeddedServer
-from replica.databases.url import DatabaseUrl, database_name, parse_url, with_database
+from benchmarks.workplace import Workplace, server
+from replica.databases.url import DatabaseUrl, database_name, with_database
 
 BENCHMARKS: Final[Mapping[str, Callable[[Workplace], Iterator[tuple[str, list[float], str]]]]] = {
     "reading": reading,
@@ -42,19 +38,10 @@ BENCHMARKS: Final[Mapping[str, Callable[[Workplace], Iterator[tuple[str, list[fl
 """Benchmarks by name; each yields what it measured, the figures of its turns, and their unit."""
 
 
-@contextmanager
-def _admin() -> Iterator[DatabaseUrl]:
-    if os.environ.get("REPLICA_BENCHMARK_URL"):
-        yield parse_url("env:REPLICA_BENCHMARK_URL")
-        return
-    with TemporaryDirectory(prefix="replica-benchmark-") as folder, EmbeddedServer(Path(folder) / "postgres") as server:
-        yield server.url("postgres")
-
-
 def main() -> None:
     """Runs what the command line names and prints a line per figure."""
     wanted = sys.argv[1:] or list(BENCHMARKS)
-    with _admin() as admin:
+    with server() as admin:
         for name in wanted:
             url = with_database(admin, f"replica_benchmark_{name}")
             with _database(admin, url):

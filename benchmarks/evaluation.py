@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import psycopg
 
 from benchmarks.workplace import Workplace
-from replica.databases.url import database_name
+from replica.databases.url import DatabaseUrl, database_name
 
 _SCHEMA = """
 CREATE TABLE country (code char(2) PRIMARY KEY, name text NOT NULL, size int NOT NULL);
@@ -83,14 +83,20 @@ print(json.dumps({"seconds": seconds, "processor": processor, "parts": parts, "o
 """
 
 
+def make_shop(url: DatabaseUrl, customers: int, seed: float) -> None:
+    """Fills an empty database with a shop: about thirteen rows for each customer, in six tables."""
+    with psycopg.connect(url.secret, autocommit=True) as connection:
+        connection.execute(_SCHEMA.encode())
+        connection.execute(_ROWS.format(seed=seed, customers=customers).encode())
+
+
 def evaluation(place: Workplace) -> Iterator[tuple[str, list[float], str]]:
     """Measures a whole evaluation on two workers, by its parts, and the peak of resident memory."""
     place.execute(f"CREATE DATABASE {database_name(place.target)}")
     rows = 0
     for url, seed in ((place.url, 0.1), (place.target, 0.2)):
+        make_shop(url, _CUSTOMERS, seed)
         with psycopg.connect(url.secret, autocommit=True) as connection:
-            connection.execute(_SCHEMA.encode())
-            connection.execute(_ROWS.format(seed=seed, customers=_CUSTOMERS).encode())
             tables = ("country", "product", "customer", "purchase", "line", "visit")
             for table in tables:
                 (count,) = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone() or (0,)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 
-from replica.databases.url import DatabaseUrl, database_name, with_database
+from replica.databases.embedded import EmbeddedServer
+from replica.databases.url import DatabaseUrl, database_name, parse_url, with_database
 
 TURNS = 5
 
@@ -35,3 +40,16 @@ def seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+@contextmanager
+def server() -> Iterator[DatabaseUrl]:
+    """Yields the address of a server: the one that REPLICA_BENCHMARK_URL names, or an embedded one started for it."""
+    if os.environ.get("REPLICA_BENCHMARK_URL"):
+        yield parse_url("env:REPLICA_BENCHMARK_URL")
+        return
+    with (
+        TemporaryDirectory(prefix="replica-benchmark-") as folder,
+        EmbeddedServer(Path(folder) / "postgres") as started,
+    ):
+        yield started.url("postgres")

@@ -70,10 +70,10 @@ def fit(
     """
     sources = read_source(snapshot, plan, settings, report)
     report(Progress("encode"))
-    encoded = encode_tables(plan, sources, settings.seed, families=guard is None)
-    observed = {name: observe(table, encoded) for name, table in encoded.items()}
+    encoded = encode_tables(plan, sources, settings.seed, families=guard is None and "families" not in settings.hidden)
+    observed = {name: observe(table, encoded, settings.hidden) for name, table in encoded.items()}
     layouts = {name: layout for name, (layout, _) in observed.items()}
-    specs = {table.id: context_spec(plan, table, layouts) for table in plan.tables}
+    specs = {table.id: context_spec(plan, table, layouts).without(settings.hidden) for table in plan.tables}
     seen = {name: (encoded[name], codes) for name, (_, codes) in observed.items()}
     jobs = [
         _Job(

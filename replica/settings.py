@@ -9,6 +9,7 @@ from pathlib import Path
 
 from replica.errors import SettingsError, UnknownNameError
 from replica.generators import CHOICES, DEFAULT_GENERATOR, PRIVATE_GENERATOR
+from replica.relations.context import SIGHTS
 
 ROWS_PER_TABLE = 100
 """Rows per table where nothing is learned and no number is given."""
@@ -48,6 +49,8 @@ class Settings:
         subject: the table whose rows are the persons of ``control`` and ``epsilon``; None to take the one that the map
             or the draft calls so.
         record: the file with the key that tells who was kept out; None for one in the user's folder for state.
+        hidden: what models do not see of other rows, to learn what it is worth; names of
+            :data:`~replica.relations.context.SIGHTS`. Not on the command line.
     """
 
     seed: int = 0
@@ -73,6 +76,7 @@ class Settings:
     control: float | None = None
     subject: str | None = None
     record: Path | None = None
+    hidden: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Checks single values; whether they fit a schema is for the plan to say.
@@ -80,8 +84,7 @@ class Settings:
         Raises:
             SettingsError: a value is out of range, or a name is unknown.
         """
-        if self.generator is not None and self.generator not in CHOICES:
-            raise UnknownNameError("generator", self.generator, CHOICES)
+        self._check_names()
         if not 0 < self.scale <= 10_000:
             raise SettingsError(f"scale {self.scale:g} is out of range: give a number above 0, up to 10000")
         for name, wanted in (("workers", self.workers), ("max minutes", self.max_minutes), ("effort", self.effort)):
@@ -101,6 +104,12 @@ class Settings:
         for table, count in self.rows.items():
             if count < 0:
                 raise SettingsError(f"--rows {table}={count}: a number of rows cannot be negative")
+
+    def _check_names(self) -> None:
+        if self.generator is not None and self.generator not in CHOICES:
+            raise UnknownNameError("generator", self.generator, CHOICES)
+        for name in sorted(self.hidden.difference(SIGHTS)):
+            raise UnknownNameError("sight", name, SIGHTS)
 
     def _check_privacy(self) -> None:
         if self.epsilon is None:

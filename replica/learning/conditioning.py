@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import takewhile
 
@@ -23,6 +23,7 @@ from replica.relations.context import (
     see_previous,
     see_referenced,
     value_places,
+    without_twins,
 )
 from replica.relations.elders import Elder, ElderRows, after_row_before, elder_codes, order_on
 from replica.relations.layout import STRUCTURE, BlockKind, Layout, make_layout
@@ -34,18 +35,21 @@ _LAGS = 2
 _MOST_ELDERS = 2
 
 
-def observe(encoded: EncodedTable, tables: Mapping[str, EncodedTable]) -> tuple[Layout, Codes]:
+def observe(
+    encoded: EncodedTable, tables: Mapping[str, EncodedTable], hidden: Collection[str] = ()
+) -> tuple[Layout, Codes]:
     """Puts in what is known of other rows once references are assigned, if any is assigned before values are drawn.
 
     Args:
         encoded: the table.
         tables: all tables.
+        hidden: sights that are hidden; see :data:`~replica.relations.context.SIGHTS`.
 
     Returns:
         The layout and the codes with observed blocks between the structure and the values.
     """
     assigned = assigned_early(encoded, tables)
-    if not assigned:
+    if not assigned or "referenced" in hidden:
         return encoded.layout, encoded.codes
     source = encoded.source
     found: list[tuple[BlockKind, str, tuple[Span, ...], Codes]] = [
@@ -65,9 +69,10 @@ def observe(encoded: EncodedTable, tables: Mapping[str, EncodedTable]) -> tuple[
         extra.append(
             ("referenced", name, _observed(seen.spans), ancestor_codes(seen, parent.codes, source.parents[name]))
         )
-    if source.plan.owner is not None:
+    if source.plan.owner is not None and "previous" not in hidden:
         places = value_places(encoded.layout)
         spans = see_previous(encoded.layout, places)
+        spans = without_twins(spans) if "twins" in hidden else spans
         before = np.roll(encoded.codes[:, places], 1, axis=0)
         extra.append(("previous", "", _observed(spans), previous_codes(spans, before, source.is_first)))
     found[at:at] = [part for part in extra if part[2]]

@@ -165,7 +165,7 @@ def _draw_chunk(chunk: _Chunk, codes: Codes, values: Ints, span: tuple[int, int]
     behind = skeleton.position[chunk.rows] % _STRETCH
     fresh = behind == 0
     places = value_places(chunk.fitted.layout) if previous.stop > previous.start else []
-    for rows in chunk.steps() if spec.place else [np.arange(len(codes))]:
+    for rows in chunk.steps():
         parts = [chunk.above[rows]]
         if spec.place:
             parts.append(chunk.place[rows])

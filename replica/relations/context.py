@@ -6,8 +6,9 @@ context of the source's rows when learning and of made-up rows when sampling.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,10 @@ _PLACES = 32
 _SEEN_REFERENCED: tuple[BlockKind, ...] = ("attribute", "order")
 _MOST_REFERENCED = 24
 _MOST_ELDER = 16
+
+Sight = Literal["ancestors", "place", "previous", "referenced", "families", "twins"]
+SIGHTS: Final[tuple[Sight, ...]] = get_args(Sight)
+"""What a row sees of others. To learn what one of them is worth, it can be hidden."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,19 @@ class ContextSpec:
         found += self.previous * self.lags
         return (*found, *(span for elder in self.elders for span in elder.all_spans))
 
+    def without(self, hidden: Collection[str]) -> ContextSpec:
+        """Returns the same with some sights hidden; see :data:`SIGHTS`."""
+        found = self
+        if "ancestors" in hidden:
+            found = replace(found, ancestors=())
+        if "place" in hidden:
+            found = replace(found, place=False)
+        if "previous" in hidden:
+            found = replace(found, previous=(), previous_places=())
+        if "twins" in hidden:
+            found = replace(found, previous=without_twins(found.previous))
+        return found
+
 
 def see_ancestor(layout: Layout, *, nearest: bool) -> Ancestor:
     """Chooses what is seen of a table above.
@@ -87,6 +105,11 @@ def see_ancestor(layout: Layout, *, nearest: bool) -> Ancestor:
 def see_previous(layout: Layout, places: Sequence[int]) -> tuple[Span, ...]:
     """Returns spans of the row before, each with one code more for rows that are first."""
     return tuple(replace(_with_none(layout.spans[i]), twin=layout.spans[i].name) for i in places)
+
+
+def without_twins(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    """Returns spans of another row without a word of which of the row's own spans they are the twins of."""
+    return tuple(replace(span, twin="") for span in spans)
 
 
 def see_referenced(layout: Layout) -> Ancestor:
