@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from replica.errors import SettingsError, UnknownNameError
-from replica.generators import DEFAULT_GENERATOR, GENERATORS, PRIVATE_GENERATOR
+from replica.generators import CHOICES, DEFAULT_GENERATOR, PRIVATE_GENERATOR
 from replica.relations.context import SIGHTS
 
 ROWS_PER_TABLE = 100
@@ -119,8 +119,8 @@ class Settings:
                 raise SettingsError(f"--rebalance {value}={share:g}: write TABLE.COLUMN:VALUE=SHARE")
 
     def _check_names(self) -> None:
-        if self.generator is not None and self.generator not in GENERATORS:
-            raise UnknownNameError("generator", self.generator, GENERATORS)
+        if self.generator is not None and self.generator not in CHOICES:
+            raise UnknownNameError("generator", self.generator, CHOICES)
         for name in sorted(self.hidden.difference(SIGHTS)):
             raise UnknownNameError("sight", name, SIGHTS)
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from replica.errors import SettingsError
-from replica.generators import DEFAULT_GENERATOR, GENERATORS, PRIVATE_GENERATOR
+from replica.generators import CHOICES, DEFAULT_GENERATOR, PRIVATE_GENERATOR
 from replica.settings import Settings
 
 _DEFAULTS = Settings()
@@ -100,7 +100,7 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
         None,
         _option(
             "generator",
-            help=f"Family of models: {', '.join(GENERATORS)}.",
+            help=f"Family of models: {', '.join(CHOICES)}.",
             show_default=f"{DEFAULT_GENERATOR}; {PRIVATE_GENERATOR} with --epsilon",
         ),
     ),
