@@ -74,7 +74,9 @@ def _run(given: argparse.Namespace) -> None:
 def _ablation(given: argparse.Namespace) -> None:
     with server() as admin:
         for database in given.database:
-            print(ablation(database, given.seed, admin, judged=not given.only_likelihood), end="\n\n", flush=True)
+            print(f"\n{database}\n")
+            for line in ablation(database, given.seed, admin, judged=not given.only_likelihood):
+                print(line, flush=True)
 
 
 def _scaling(given: argparse.Namespace) -> None:

@@ -45,16 +45,15 @@ class Learned:
     seed: int
 
 
-def ablation(database: str, seeds: Sequence[int], admin: DatabaseUrl, *, judged: bool) -> str:
-    """Returns a table in Markdown: held-out nats per row, and how well rows with their children are told apart."""
+def ablation(database: str, seeds: Sequence[int], admin: DatabaseUrl, *, judged: bool) -> Iterator[str]:
+    """Yields a table in Markdown: held-out nats per row, and how well rows with their children are told apart."""
     url = source_database(database, admin)
-    lines = ["| hidden | nats per row held out | C2ST-Agg | strict |", "| --- | --- | --- | --- |"]
+    yield from ("| hidden | nats per row held out | C2ST-Agg | strict Agg |", "| --- | --- | --- | --- |")
     for hidden in ("", *SIGHTS):
         nats = [_nats(url, hidden, seed) for seed in seeds]
         told = [_told(Run("replica", database, seed, hidden=hidden), admin) if judged else ("", "") for seed in seeds]
         columns = (_spread(nats), *(_spread(column) for column in zip(*told, strict=True)))
-        lines.append(f"| {hidden or 'nothing'} | {' | '.join(columns)} |")
-    return "\n".join([f"{database}:", "", *lines])
+        yield f"| {hidden or 'nothing'} | {' | '.join(columns)} |"
 
 
 def _spread(figures: Iterable[float | str]) -> str:

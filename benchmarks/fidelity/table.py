@@ -18,6 +18,8 @@ Found = tuple[float, float | None]
 """A figure and its ceiling."""
 
 _LEVEL = 0.01
+# So much is shown of why a tool refused.
+_REASON = 60
 
 
 def table() -> str:
@@ -124,8 +126,11 @@ def _markdown(runs: dict[tuple[str, str], list[Result]], _: str, columns: Column
     lines = [head, ["---"] * len(head)]
     for (database, tool), results in runs.items():
         done = [result for result in results if "refused" not in result]
-        cells = [_cell([take(result) for result in done]) for take in columns.values()] if done else ["refused"]
-        lines.append([database, tool, str(len(done)), *cells, *[""] * (len(columns) - len(cells))])
+        if not done:
+            lines.append([database, tool, "0", results[0]["refused"][:_REASON], *[""] * (len(columns) - 1)])
+            continue
+        cells = [_cell([take(result) for result in done]) for take in columns.values()]
+        lines.append([database, tool, str(len(done)), *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -143,5 +148,5 @@ def _cell(found: Iterable[Found | None]) -> str:
 
 def _number(value: float) -> str:
     return (
-        f"{value:,.0f}" if value == round(value) or value >= 1000 else f"{value:.3f}" if value < 10 else f"{value:.1f}"
+        f"{value:,.0f}" if value == round(value) or value >= 1000 else f"{value:.3f}" if value < 1 else f"{value:.1f}"
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from copulas.multivariate import GaussianMultivariate
-from frames import Task, numbered, run
+from frames import Task, numbered, run, with_moments, with_numbers
 
 
 class Intervals:
@@ -34,6 +34,7 @@ class Intervals:
 
 def make(task: Task) -> dict[str, pd.DataFrame]:
     table, frame = task.single()
+    frame = with_numbers(frame, table)
     rng = np.random.default_rng(task.seed)
     kinds = {column["name"]: column["kind"] for column in table["columns"]}
     intervals = {name: Intervals(frame[name], rng) for name in frame if kinds[name] == "category"}
@@ -44,7 +45,7 @@ def make(task: Task) -> dict[str, pd.DataFrame]:
     made = made.assign(**{name: one.decode(made[name]) for name, one in intervals.items()})
     for name in set(frame) - set(intervals):
         made[name] = made[name].clip(frame[name].min(), frame[name].max())
-    return {table["name"]: numbered(made, table)}
+    return {table["name"]: numbered(with_moments(made, table), table)}
 
 
 run(make)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 NULL = r"\N"
+_DAY_ZERO, _DAY = pd.Timestamp("2000-01-01"), pd.Timedelta(days=1)
 
 
 class RefusedError(Exception):
@@ -77,6 +78,20 @@ def run(make: Callable[[Task], dict[str, pd.DataFrame]]) -> None:
         traceback.print_exc()
         report = {"refused": f"{type(error).__name__}: {error}"[:300]}
     (folder / "report.json").write_text(json.dumps(report))
+
+
+def _moments(table: dict[str, Any], frame: pd.DataFrame) -> list[str]:
+    return [column["name"] for column in table["columns"] if column["kind"] == "moment" and column["name"] in frame]
+
+
+def with_numbers(frame: pd.DataFrame, table: dict[str, Any]) -> pd.DataFrame:
+    """Puts days in the place of moments, for tools that know numbers and categories only."""
+    return frame.assign(**{name: (frame[name] - _DAY_ZERO) / _DAY for name in _moments(table, frame)})
+
+
+def with_moments(frame: pd.DataFrame, table: dict[str, Any]) -> pd.DataFrame:
+    """Puts moments in the place of days."""
+    return frame.assign(**{name: _DAY_ZERO + frame[name] * _DAY for name in _moments(table, frame)})
 
 
 def numbered(frame: pd.DataFrame, table: dict[str, Any]) -> pd.DataFrame:

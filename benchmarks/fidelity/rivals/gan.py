@@ -6,26 +6,21 @@ import numpy as np
 import pandas as pd
 import torch
 from ctgan import CTGAN, TVAE
-from frames import Task, numbered, run
+from frames import Task, numbered, run, with_moments, with_numbers
 
 
 def make(task: Task) -> dict[str, pd.DataFrame]:
     table, frame = task.single()
     kinds = {column["name"]: column["kind"] for column in table["columns"]}
     discrete = [name for name in frame if kinds[name] == "category"]
-    frame = frame.assign(**{name: frame[name].fillna("") for name in discrete})
+    frame = with_numbers(frame.assign(**{name: frame[name].fillna("") for name in discrete}), table)
     np.random.seed(task.seed)  # The package draws from numpy's global stream.
     torch.manual_seed(task.seed)
-    model = (TVAE if "tvae" in task.options else CTGAN)(**_epochs(task))
+    model = (TVAE if "tvae" in task.options else CTGAN)()
     task.timed("fit", lambda: model.fit(frame, discrete))
     made = task.timed("sample", lambda: model.sample(len(frame)))
     made = made.assign(**{name: made[name].where(made[name] != "", None) for name in discrete})
-    return {table["name"]: numbered(made, table)}
-
-
-def _epochs(task: Task) -> dict[str, int]:
-    """Fewer passes than by default where the command line says so, to see that the path runs."""
-    return {"epochs": int(task.options[-1])} if task.options and task.options[-1].isdigit() else {}
+    return {table["name"]: numbered(with_moments(made, table), table)}
 
 
 run(make)
