@@ -117,6 +117,7 @@ def _loss(rows: Encoded, context: Encoded, held_out: np.ndarray, seed: int) -> n
         [Encoded(one.codes[mask], one.spans) for one in (rows, context)] for mask in (~held_out, held_out)
     )
     model = Autoregressive.fit(known[0], known[1], FitOptions(), np.random.default_rng(seed))
+    above = judging[1].codes[:, list(model.wiring.context)]
     with torch.no_grad():
-        losses = model.net(*(torch.from_numpy(one.codes.astype(np.int64)) for one in judging))
+        losses = model.net(*(torch.from_numpy(codes.astype(np.int64)) for codes in (judging[0].codes, above)))
     return np.asarray(losses)

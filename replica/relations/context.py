@@ -27,7 +27,7 @@ _SEEN_REFERENCED: tuple[BlockKind, ...] = ("attribute", "order")
 _MOST_REFERENCED = 24
 _MOST_ELDER = 16
 
-Sight = Literal["ancestors", "place", "previous", "referenced", "families", "twins"]
+Sight = Literal["ancestors", "place", "previous", "lags", "elders", "referenced", "families", "twins"]
 SIGHTS: Final[tuple[Sight, ...]] = get_args(Sight)
 """What a row sees of others. To learn what one of them is worth, it can be hidden."""
 
@@ -83,8 +83,13 @@ class ContextSpec:
             found = replace(found, place=False)
         if "previous" in hidden:
             found = replace(found, previous=(), previous_places=())
+        if "lags" in hidden:
+            found = replace(found, lags=1)
+        if "elders" in hidden:
+            found = replace(found, elders=())
         if "twins" in hidden:
-            found = replace(found, previous=without_twins(found.previous))
+            elders = tuple(replace(elder, order=without_twins(elder.order)) for elder in found.elders)
+            found = replace(found, previous=without_twins(found.previous), elders=elders)
         return found
 
 
