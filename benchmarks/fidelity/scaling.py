@@ -39,7 +39,11 @@ def scaling(rows: Sequence[int], tables: Sequence[int], admin: DatabaseUrl) -> I
         found = _measured(make, admin)
         known[axis][str(n)] = found
         FIGURES.write_text(json.dumps(known, indent=1) + "\n")
+        _redraw(known)
         yield f"{n:,} {axis}: {json.dumps(found)}"
+
+
+def _redraw(known: dict[str, dict[str, Any]]) -> None:
     PLOT.write_text(draw([_panel(known, axis) for axis in ("rows", "tables") if known[axis]]))
 
 
