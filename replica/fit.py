@@ -12,7 +12,7 @@ import numpy as np
 from replica.databases.base import Ddl, Snapshot
 from replica.errors import FitError
 from replica.fitted import FittedReplica, FittedTable
-from replica.generators import generator_named
+from replica.generators import family_for
 from replica.generators.base import Encoded, FitOptions, TableGenerator
 from replica.learning.conditioning import context_spec, observe, source_context
 from replica.learning.encoding import EncodedTable, encode_tables, is_copied, is_same_person, references_apart
@@ -184,7 +184,8 @@ def fit_job(job: _Job) -> TableGenerator:
     """
     rng = stream(job.seed, "model", job.table)
     try:
-        return generator_named(job.generator).fit(job.rows, job.context, job.options, rng)
+        family = family_for(job.generator, job.rows, job.context, job.options)
+        return family.fit(job.rows, job.context, job.options, rng)
     except (ValueError, RuntimeError, FloatingPointError) as error:
         raise FitError(
             f"{job.table}: {job.generator} could not learn it ({type(error).__name__}); try another generator"

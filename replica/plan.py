@@ -7,7 +7,7 @@ less, and it is what ``replica plan`` prints.
 from __future__ import annotations
 
 from replica.errors import PlanError, SchemaMapError
-from replica.generators import GENERATORS, PRIVATE_GENERATORS
+from replica.generators import AUTO, CHOICES, PRIVATE_GENERATOR, PRIVATE_GENERATORS
 from replica.planning.columns import as_owned, check_bases, check_order, plan_column, sex_column
 from replica.planning.decisions import Plan, TablePlan
 from replica.planning.exclusions import with_exclusions
@@ -32,7 +32,7 @@ from replica.planning.scope import (
 )
 from replica.planning.undeclared import with_references
 from replica.schema.model import Schema, Table
-from replica.schema.schema_map import SchemaMap
+from replica.schema.schema_map import SchemaMap, TableMap
 from replica.settings import Settings
 
 
@@ -79,16 +79,6 @@ def _plan_table(table: Table, around: Surroundings) -> TablePlan:
         for column in table.columns
     )
     references = plan_references(table, owner, around)
-    generator = table_map.generator or around.settings.family
-    if generator not in GENERATORS:
-        known = ", ".join(sorted(GENERATORS))
-        raise SchemaMapError(f"schema map: {table.id}: unknown generator {generator!r}: known are {known}")
-    private = table_map.role in ("subject", "private")
-    if around.settings.epsilon is not None and private and generator not in PRIVATE_GENERATORS:
-        raise PlanError(
-            f"{table.id}: generator {generator} cannot learn under differential privacy: choose"
-            f" {' or '.join(PRIVATE_GENERATORS)}"
-        )
     check_order(table, table_map, columns)
     check_bases(table, columns)
     if table_map.locale is not None:
@@ -100,7 +90,7 @@ def _plan_table(table: Table, around: Surroundings) -> TablePlan:
         role=table_map.role,
         owner=owner,
         order=order,
-        generator=generator,
+        generator=_generator(table, table_map, around.settings),
         columns=columns,
         references=references,
         uniques=tuple(plan_unique(without_constants(unique, table), columns, owner, order) for unique in table.uniques),
@@ -109,3 +99,21 @@ def _plan_table(table: Table, around: Surroundings) -> TablePlan:
         sex=sex_column(columns),
         rows=max(0, table.row_estimate),
     )
+
+
+def _generator(table: Table, table_map: TableMap, settings: Settings) -> str:
+    """Settles the family of generators; ``auto`` stays open until the rows are there, unless these may not be seen."""
+    generator = table_map.generator or settings.family
+    if generator not in CHOICES:
+        known = ", ".join(sorted(CHOICES))
+        raise SchemaMapError(f"schema map: {table.id}: unknown generator {generator!r}: known are {known}")
+    if settings.epsilon is None or table_map.role not in ("subject", "private"):
+        return generator
+    if generator == AUTO:
+        return PRIVATE_GENERATOR
+    if generator not in PRIVATE_GENERATORS:
+        raise PlanError(
+            f"{table.id}: generator {generator} cannot learn under differential privacy: choose"
+            f" {' or '.join(PRIVATE_GENERATORS)}"
+        )
+    return generator

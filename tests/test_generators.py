@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from replica.errors import UnknownNameError
-from replica.generators import DEFAULT_GENERATOR, GENERATORS, generator_named
+from replica.generators import AUTO, DEFAULT_GENERATOR, GENERATORS, family_for, generator_named
 from replica.generators.base import Encoded, FitOptions, TableGenerator, no_context
 from replica.generators.gan import Gan
 from replica.generators.training import schedule_for
@@ -210,3 +210,29 @@ def test_a_schedule_sees_every_row_and_holds_few_out(rows: int) -> None:
     assert 64 <= schedule.batch <= 1024
     assert 0 <= schedule.held_out < max(1, rows)
     assert schedule.epochs >= schedule_for(rows, FitOptions(effort=0.2)).epochs
+
+
+@pytest.mark.parametrize(
+    ("rows", "spans", "max_seconds", "chosen"),
+    [
+        (3000, 6, None, "autoregressive"),
+        (499, 6, None, "marginal"),
+        (3000, 1, None, "marginal"),
+        (3000, 6, 60.0, "autoregressive"),
+        (3000, 6, 0.001, "marginal"),
+    ],
+)
+def test_auto_chooses_by_rows_spans_and_time(rows: int, spans: int, max_seconds: float | None, chosen: str) -> None:
+    found = data(rows).rows
+    given = no_context(rows)
+    part = Encoded(found.codes[:, :spans], found.spans[:spans])
+    assert family_for(AUTO, part, given, FitOptions(max_seconds=max_seconds)) is GENERATORS[chosen]
+    assert family_for("gan", part, given, FitOptions()) is GENERATORS["gan"]
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_codes_of_the_context_that_were_never_seen_are_no_obstacle(name: str) -> None:
+    found = data(60)
+    seen = Data(found.rows, Encoded(found.context.codes, (Span("above", 7), Span("more above", 2))))
+    made = sampled(fit(name, seen, options=FitOptions(effort=0.1)), np.full((40, 2), [6, 1], np.int32))
+    assert all(set(made[:, i]) <= set(found.rows.codes[:, i]) for i in (0, 1, 2, 5))

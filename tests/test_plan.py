@@ -18,6 +18,7 @@ import replica
 from replica import Plan, Schema, SchemaMap, Settings
 from replica.databases.url import DatabaseUrl
 from replica.errors import DriftError, PlanError, SchemaMapError
+from replica.generators import CHOICES
 from replica.kinds import KINDS, kind_of_type
 from replica.kinds.personal import PERSONAL
 from replica.plan import plan
@@ -140,6 +141,12 @@ def test_the_run_says_the_generator_where_the_map_does_not(shop: Schema, generat
     found = planned(shop, Settings(generator=generator), product=said(generator="marginal"))
     assert found.by_id["public.product"].generator == "marginal"
     assert found.by_id["public.line"].generator == generator
+
+
+def test_auto_stays_open_unless_the_rows_may_not_be_looked_at(shop: Schema) -> None:
+    for epsilon, chosen in ((None, "auto"), (1.0, "marginal")):
+        found = planned(shop, Settings(generator="auto", epsilon=epsilon), customer=said(role="subject"))
+        assert found.by_id["public.customer"].generator == chosen
 
 
 def test_every_column_has_one_producer(shop: Schema) -> None:
@@ -648,7 +655,8 @@ def test_an_unknown_locale_is_refused(shop: Schema, locale: str) -> None:
 
 
 def test_an_unknown_generator_names_the_table_and_those_that_exist(shop: Schema) -> None:
-    message = r"^schema map: public\.line: unknown generator 'magic': known are autoregressive, .*marginal.*$"
+    known = ", ".join(sorted(CHOICES))
+    message = rf"^schema map: public\.line: unknown generator 'magic': known are {known}$"
     with pytest.raises(SchemaMapError, match=message):
         planned(shop, line=said(generator="magic"))
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from replica import Settings
 from replica.errors import SettingsError, UnknownNameError
-from replica.generators import DEFAULT_GENERATOR, GENERATORS
+from replica.generators import CHOICES, DEFAULT_GENERATOR
 
 
 def test_the_defaults_are_a_whole_run_of_the_source_as_it_is() -> None:
@@ -72,14 +72,14 @@ def test_a_value_at_the_edge_is_taken(values: dict[str, Any]) -> None:
 
 
 def test_an_unknown_generator_is_refused_with_those_that_exist() -> None:
-    known = ", ".join(sorted(GENERATORS))
+    known = ", ".join(sorted(CHOICES))
     with pytest.raises(UnknownNameError, match=f"^unknown generator 'magic': known are {known}$") as error:
         Settings(generator="magic")
     assert isinstance(error.value, SettingsError)
     assert error.value.exit_code == SettingsError.exit_code == 2
 
 
-@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("name", CHOICES)
 def test_every_generator_may_be_chosen(name: str) -> None:
     assert Settings(generator=name).generator == name
 

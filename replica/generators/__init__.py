@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from replica.errors import UnknownNameError
+from replica.generators.auto import choose_family
 from replica.generators.autoregressive import Autoregressive
-from replica.generators.base import TableGenerator
+from replica.generators.base import Encoded, FitOptions, TableGenerator
 from replica.generators.diffusion import Diffusion
 from replica.generators.gan import Gan
 from replica.generators.marginal import Marginal
@@ -27,6 +28,19 @@ DEFAULT_GENERATOR, PRIVATE_GENERATOR = "autoregressive", "marginal"
 
 PRIVATE_GENERATORS = ("marginal", "autoregressive")
 """Families that can learn under differential privacy."""
+
+AUTO = "auto"
+CHOICES = (AUTO, *GENERATORS)
+"""What a user may name: a family, or that one is chosen for each table when its rows are there."""
+
+
+def family_for(name: str, rows: Encoded, context: Encoded, options: FitOptions) -> type[TableGenerator]:
+    """Returns the family that a name stands for; ``auto`` is decided by what there is to learn.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    return generator_named(choose_family(rows, context, options) if name == AUTO else name)
 
 
 def generator_named(name: str) -> type[TableGenerator]:
