@@ -29,6 +29,7 @@ from replica.plan import plan
 from replica.planning.decisions import Plan
 from replica.planning.scope import check_drift, with_full_names
 from replica.planning.undeclared import with_references
+from replica.planning.wishes import wishes_of
 from replica.progress import Report, ignore
 from replica.protecting.auditing import Searched, search_for_source
 from replica.protecting.fitting import Guard
@@ -195,6 +196,7 @@ def replicate(
     schema = open_database(source).introspect()
     into = open_database(target)
     refuse_same(open_database(source), into)
+    wishes_of(schema, settings)  # Names that nobody knows are refused before anything is learned.
     _refuse_errors(into.check_target(schema, replace=settings.replace, preview=accept is not None))
     version = into.server_version()
     replica = learn(source, settings, target_version=version, report=report, planned=planned)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from replica.fitted import FittedReplica, FittedTable
 from replica.kinds.base import Codes
 from replica.kinds.datetime import order_numbers
 from replica.making.assigning import Assigner
+from replica.making.choosing import Chooser, chooser_of, draw_chosen
 from replica.making.drawing import CHUNK_ROWS, Drawing, Skeleton, draw
 from replica.making.keeping import Ruler, aggregated, looked_up
 from replica.making.keys import settle_keys
@@ -30,6 +31,7 @@ from replica.making.room import room_under
 from replica.making.settling import TURNS, Settler
 from replica.planning.decisions import ReferencePlan, TablePlan
 from replica.planning.scope import check_rows
+from replica.planning.wishes import Wishes, wishes_of, with_conditions
 from replica.relations.context import ancestor_codes, see_referenced
 from replica.relations.elders import Elder, ElderRows
 from replica.relations.fanout import reconcile
@@ -71,11 +73,13 @@ def sample(replica: FittedReplica, settings: Settings, evaluate: Evaluate | None
             first proved when the rows are loaded.
 
     Raises:
-        PlanError: numbers of rows do not fit each other.
+        PlanError: numbers of rows do not fit each other, or rows cannot be chosen as was wished.
         UnsatisfiableError: no rows can be made that satisfy a constraint.
     """
     replica = replica if settings.rules else replica.without_rules()
-    making = _Making(replica, settings, evaluate)
+    wishes = wishes_of(replica.plan.schema, settings)
+    replica = replace(replica, plan=with_conditions(replica.plan, wishes))
+    making = _Making(replica, settings, wishes, evaluate)
     waiting: list[str] = []
     for table, _ in replica.planned():
         making.draw(table)
@@ -152,9 +156,10 @@ def _orphans(table: TablePlan, fitted: FittedTable, key: ForeignKey, n: int) -> 
 class _Making:
     """The state of one run of :func:`sample`."""
 
-    def __init__(self, replica: FittedReplica, settings: Settings, evaluate: Evaluate | None) -> None:
+    def __init__(self, replica: FittedReplica, settings: Settings, wishes: Wishes, evaluate: Evaluate | None) -> None:
         self.replica = replica
         self.settings = settings
+        self.wishes = wishes
         self.evaluate = evaluate
         self.seed = settings.seed
         self.database = MadeDatabase(replica, settings.seed)
@@ -197,6 +202,7 @@ class _Making:
             maker.require(table.table.by_name[name], n, f"{table.id}.{name}")
         settle_keys(made, self.database.makers(table.id), self.settler.judge(table))
         self._put_kept(made)
+        chooser = self._chooser(made)
         if fitted.generator is None or n == 0:
             return
         drawing = self._drawing(made)
@@ -204,7 +210,7 @@ class _Making:
         early = [block.name for block in layout.of("referenced")]
         two_passes = bool(layout.of("referenced", "previous"))
         if not two_passes:
-            draw(fitted, drawing, made.codes, made.values, (0, len(layout.spans)), slice(0, 0))
+            self._draw_columns(made, drawing, (0, slice(0, 0)), chooser)
             self._draw_together(made)
             return
         draw(fitted, drawing, made.codes, made.values, (0, layout.structure), slice(0, 0))
@@ -213,7 +219,25 @@ class _Making:
             self.assigner.assign(made, self._reference(table, name))
             self._observe(made, name)
         previous = layout.places("previous", "")
-        draw(fitted, drawing, made.codes, made.values, (layout.structure, len(layout.spans)), previous)
+        self._draw_columns(made, drawing, (layout.structure, previous), chooser)
+
+    def _chooser(self, made: MadeTable) -> Chooser | None:
+        """What chooses the rows of a table; None where nothing is wished of it."""
+        wishes = self.wishes.of(made.plan.id)
+        if not wishes:
+            return None
+        return chooser_of(made, wishes, self.ruler, self.settler.judge(made.plan), self.rng("wishes", made.plan.id))
+
+    def _draw_columns(
+        self, made: MadeTable, drawing: Drawing, place: tuple[int, slice], chooser: Chooser | None
+    ) -> None:
+        """Draws the spans from a place on, those of the columns among them."""
+        start, previous = place
+        span = (start, len(made.fitted.layout.spans))
+        if chooser is None:
+            draw(made.fitted, drawing, made.codes, made.values, span, previous)
+        else:
+            draw_chosen(chooser, drawing, made, span, previous)
 
     def _reference(self, table: TablePlan, name: str) -> ReferencePlan:
         return next(reference for reference in table.references if reference.key.id == name)

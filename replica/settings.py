@@ -40,6 +40,9 @@ class Settings:
         effort: 1.0 for the usual number of passes over the rows; less for a quicker, rougher fit.
         map_path: the schema map; None to draft one in memory.
         replace: replace a target that is not empty.
+        rebalance: shares that values are to have among the rows of their table, by ``table.column:value``.
+        where: conditions that all rows of a table are to satisfy, as ``table: condition``; the table may be left out
+            where only one has the condition's columns.
         rules: keep the rules that the schema map holds, and look for rules where there is no map.
         epsilon: learn under differential privacy with this epsilon; None without it.
         delta: the delta of that claim.
@@ -68,6 +71,8 @@ class Settings:
     effort: float = 1.0
     map_path: Path | None = None
     replace: bool = False
+    rebalance: Mapping[str, float] = field(default_factory=dict)
+    where: tuple[str, ...] = ()
     rules: bool = True
     epsilon: float | None = None
     delta: float = 1e-6
@@ -101,9 +106,17 @@ class Settings:
             raise SettingsError("rows per table is for --schema-only: give --scale or --rows instead")
         self._check_privacy()
         self._check_control()
+        self._check_wishes()
+
+    def _check_wishes(self) -> None:
         for table, count in self.rows.items():
             if count < 0:
                 raise SettingsError(f"--rows {table}={count}: a number of rows cannot be negative")
+        for value, share in self.rebalance.items():
+            if not 0 <= share <= 1:
+                raise SettingsError(f"--rebalance {value}={share:g}: a share lies between 0 and 1")
+            if ":" not in value or "." not in value.partition(":")[0]:
+                raise SettingsError(f"--rebalance {value}={share:g}: write TABLE.COLUMN:VALUE=SHARE")
 
     def _check_names(self) -> None:
         if self.generator is not None and self.generator not in CHOICES:

@@ -180,6 +180,24 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
             show_default="in the user's folder for state",
         ),
     ),
+    "rebalance": (
+        list[str],
+        (),
+        _option(
+            "rebalance",
+            metavar="TABLE.COLUMN:VALUE=SHARE",
+            help="Give a value this share of its table's rows, as in loan.status:B=0.3. Repeatable.",
+        ),
+    ),
+    "where": (
+        list[str],
+        (),
+        _option(
+            "where",
+            metavar="TABLE:CONDITION",
+            help="Make only rows that satisfy a condition, as in \"customer: country = 'NO'\". Repeatable.",
+        ),
+    ),
     "replace": (
         bool,
         False,
@@ -202,7 +220,7 @@ PLANNING: Final = (
     "public",
 )
 LEARNING: Final = (*PLANNING, "seed", "workers", "max_minutes", "effort", "fit_rows", "control", "record")
-WRITING: Final = ("replace", "seed", "workers", "scale", "rows", "rules", "record")
+WRITING: Final = ("replace", "seed", "workers", "scale", "rows", "rebalance", "where", "rules", "record")
 RUNNING: Final = tuple(dict.fromkeys((*WRITING, *LEARNING)))
 
 
@@ -234,11 +252,13 @@ def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
 
 
 def _settings(chosen: dict[str, Any]) -> Settings:
-    for name in ("include", "exclude", "public"):
+    for name in ("include", "exclude", "public", "where"):
         if name in chosen:
             chosen[name] = tuple(chosen[name] or ())
     if "rows" in chosen:
         chosen["rows"] = dict(_rows(text) for text in chosen["rows"] or ())
+    if "rebalance" in chosen:
+        chosen["rebalance"] = dict(_share(text) for text in chosen["rebalance"] or ())
     return Settings(**chosen)
 
 
@@ -248,3 +268,14 @@ def _rows(text: str) -> tuple[str, int]:
     if not table or not count.strip().isdigit():
         raise SettingsError(f"--rows {text}: write TABLE=N with a whole number, as in hr.employee=500")
     return table.strip(), int(count)
+
+
+def _share(text: str) -> tuple[str, float]:
+    """Reads ``TABLE.COLUMN:VALUE=SHARE``."""
+    value, _, share = text.rpartition("=")
+    try:
+        return value, float(share)
+    except ValueError:
+        raise SettingsError(
+            f"--rebalance {text}: write TABLE.COLUMN:VALUE=SHARE with a share from 0 to 1, as in loan.status:B=0.3"
+        ) from None

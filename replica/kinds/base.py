@@ -108,6 +108,13 @@ class Rows:
         return len(self.ordinals)
 
 
+def bare_rows(n: int, rng: np.random.Generator) -> Rows:
+    """Returns rows that are about nobody in particular."""
+    numbers = np.arange(n)
+    people = People(numbers, 0, np.zeros(n, np.int8), np.zeros(n, np.int16), ("en_US",))
+    return Rows(numbers, n, rng, people, numbers)
+
+
 class Kind(Protocol):
     """A kind, fitted to one column. A frozen dataclass, so that it can be saved as it is."""
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from replica.databases.base import Reading
-from replica.kinds.base import Codes, ColumnData, Kind, People, Rows, Span, is_null
+from replica.kinds.base import Codes, ColumnData, Kind, Rows, Span, bare_rows, is_null
 from replica.kinds.bits import BitKind
 from replica.kinds.categorical import CategoricalKind, split_codes
 from replica.kinds.code import CodeKind
@@ -288,7 +288,7 @@ def _objects(node: JsonNode, n: int, rng: np.random.Generator) -> list[Any]:
 
 def draw_values(kind: Kind, n: int, rng: np.random.Generator) -> list[Any]:
     """Draws values of a kind without looking at anything else."""
-    return plain_values(kind.decode(random_codes(kind, n, rng), _bare_rows(n, rng)))
+    return plain_values(kind.decode(random_codes(kind, n, rng), bare_rows(n, rng)))
 
 
 def plain_values(values: pa.Array) -> list[Any]:
@@ -306,12 +306,6 @@ def random_codes(kind: Kind, n: int, rng: np.random.Generator) -> Codes:
         return split_codes(rng.choice(len(listed.weights), n, p=listed.weights).astype(np.int32), listed.size)
     columns = [rng.integers(0, max(1, span.ordered or span.cardinality), n) for span in kind.spans]
     return np.stack(columns, axis=1).astype(np.int32) if columns else np.zeros((n, 0), np.int32)
-
-
-def _bare_rows(n: int, rng: np.random.Generator) -> Rows:
-    numbers = np.arange(n)
-    people = People(numbers, 0, np.zeros(n, np.int8), np.zeros(n, np.int16), ("en_US",))
-    return Rows(numbers, n, rng, people, numbers)
 
 
 # A date, with or without a time, of the years that Arrow can read; neither infinite nor before Christ.

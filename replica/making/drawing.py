@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from replica.fitted import FittedTable
 from replica.kinds.base import Codes
+from replica.making.redrawing import Accept, draw_until
 from replica.relations.context import place_codes, previous_codes, value_places
 from replica.relations.elders import ElderRows, after_row_before, elder_codes, order_on
 from replica.seeds import stream
@@ -85,6 +86,7 @@ class Drawing:
         seed: the root seed.
         table: the table's id.
         workers: how many chunks are drawn at once.
+        accept: says which drawn rows are as was wished; None where all are.
     """
 
     skeleton: Skeleton
@@ -94,6 +96,7 @@ class Drawing:
     seed: int
     table: str
     workers: int
+    accept: Accept | None = None
 
 
 def draw(
@@ -211,9 +214,22 @@ def _draw_rows(
     order = next(iter(fitted.layout.of("order")), None)
     for start, stop in fitted.layout.runs(*span):
         given = codes[rows, :start]
-        codes[rows, start:stop] = fitted.generator.sample(context, given, stop, chunk.rng)
+        codes[rows, start:stop] = _drawn(chunk, context, rows, given, stop)
         if order is not None and start <= order.start < stop:
             _place_in_time(chunk, rows, codes, values, first)
+
+
+def _drawn(chunk: _Chunk, context: Codes, rows: Ints, given: Codes, stop: int) -> Codes:
+    """Draws a run of spans; the last one, which has all columns, until rows are as was wished."""
+    generator, accept = chunk.fitted.generator, chunk.drawing.accept
+    assert generator is not None  # noqa: S101 - callers have something to draw
+    if accept is None or stop < len(chunk.fitted.layout.spans):
+        return generator.sample(context, given, stop, chunk.rng)
+
+    def is_good(drawn: Codes, at: Ints) -> npt.NDArray[np.bool_]:
+        return accept(np.concatenate([given[at], drawn], axis=1), rows[at] + chunk.rows.start, chunk.rng)
+
+    return draw_until(lambda at: generator.sample(context[at], given[at], stop, chunk.rng), is_good, len(rows))
 
 
 def _place_in_time(chunk: _Chunk, rows: Ints, codes: Codes, values: Ints, first: npt.NDArray[np.bool_]) -> None:

@@ -117,6 +117,22 @@ class Ruler:
             self.left |= {_named(made.plan, found, rows): count for count in left}
         return values
 
+    def tried(self, made: MadeTable, columns: Columns, rng: np.random.Generator) -> Columns:
+        """Returns columns of rows that are not settled, the rules kept that speak of a row alone.
+
+        Args:
+            made: the table.
+            columns: all columns that these rules look at.
+            rng: the random stream.
+        """
+        kept = dict(columns)
+        for name in _in_order(made.plan):
+            for found in _rules_of(made.plan, name) if name in kept else ():
+                if RULES[found.rule.form].alone:
+                    seen = _Seen(self.database, made, name, None, rng, lambda _rows: None, kept)
+                    kept[name] = RULES[found.rule.form].keep(found.rule, name, kept[name], seen)
+        return kept
+
     def settle(self, made: MadeTable) -> None:
         """Settles what must be known of all rows: by rules that look at all of them, and by those of other tables."""
         self.move_families(made)

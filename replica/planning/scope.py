@@ -62,20 +62,25 @@ def with_full_names(settings: Settings, schema: Schema) -> Settings:
     Raises:
         PlanError: several tables are.
     """
-
-    def full(option: str, name: str) -> str:
-        ids = [table.id for table in schema.tables if name in (table.name, quote_name(table.name))]
-        if name not in schema.by_id and len(ids) > 1:
-            raise PlanError(f"{option} {name}: several tables are called so: write one of {some_of(ids)}")
-        return ids[0] if ids and name not in schema.by_id else name
-
     return replace(
         settings,
-        rows={full("--rows", name): count for name, count in settings.rows.items()},
-        include=tuple(full("--include", name) for name in settings.include),
-        exclude=tuple(full("--exclude", name) for name in settings.exclude),
-        subject=full("--subject", settings.subject) if settings.subject else settings.subject,
+        rows={full_name(schema, "--rows", name): count for name, count in settings.rows.items()},
+        include=tuple(full_name(schema, "--include", name) for name in settings.include),
+        exclude=tuple(full_name(schema, "--exclude", name) for name in settings.exclude),
+        subject=full_name(schema, "--subject", settings.subject) if settings.subject else settings.subject,
     )
+
+
+def full_name(schema: Schema, option: str, name: str) -> str:
+    """Returns the id of the only table with a bare name; the name itself where none has it, or where it is an id.
+
+    Raises:
+        PlanError: several tables have it.
+    """
+    ids = [table.id for table in schema.tables if name in (table.name, quote_name(table.name))]
+    if name not in schema.by_id and len(ids) > 1:
+        raise PlanError(f"{option} {name}: several tables are called so: write one of {some_of(ids)}")
+    return ids[0] if ids and name not in schema.by_id else name
 
 
 def check_tables(schema: Schema, schema_map: SchemaMap, settings: Settings) -> None:
