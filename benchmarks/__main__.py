@@ -1,6 +1,6 @@
 """Runs the benchmarks: all of them, or those that are named.
 
-    python -m benchmarks [reading] [loading] [sampling] [memory] [company] [evaluation] [private]
+    python -m benchmarks [reading] [loading] [sampling] [memory] [company] [evaluation] [private] [conditioning]
 
 REPLICA_BENCHMARK_URL names a PostgreSQL server; without it an embedded one is started. Machines are noisy: what can be
 compared is measured in turns within one run, and printed as median and range.
@@ -17,6 +17,7 @@ from typing import Final
 import psycopg
 
 from benchmarks.company import company
+from benchmarks.conditioning import conditioning
 from benchmarks.evaluation import evaluation
 from benchmarks.loading import loading
 from benchmarks.memory import memory
@@ -34,6 +35,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Workplace], Iterator[tuple[str, list[fl
     "company": company,
     "evaluation": evaluation,
     "private": private_adult,
+    "conditioning": conditioning,
 }
 """Benchmarks by name; each yields what it measured, the figures of its turns, and their unit."""
 

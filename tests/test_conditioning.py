@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import Server
 from postgres_tools import rows, run, value
+from typer.testing import CliRunner
 
 import replica
 from replica import FittedReplica, Settings
+from replica.cli.commands import app
 from replica.databases.url import DatabaseUrl
 from replica.errors import PlanError, SettingsError, UnsatisfiableError
 from replica.making.choosing import change_over
@@ -72,6 +75,24 @@ def test_a_share_is_what_was_asked_for_and_the_rest_keeps_its_proportions(
     found = shares(target, STATUS)
     assert found["B"] == pytest.approx(0.3, abs=1e-3)
     assert found["A"] / found["C"] == pytest.approx(3, rel=0.25)
+
+
+def test_shares_of_an_odd_number_of_rows_add_up(bank: FittedReplica, target: DatabaseUrl) -> None:
+    replica.write(
+        bank,
+        target,
+        Settings(workers=1, rows={"customer": 31, "loan": 33}, rebalance={"loan.status:A": 0.5, "loan.status:B": 0.5}),
+    )
+    assert dict(rows(target, STATUS)) in ({"A": 16, "B": 17}, {"A": 17, "B": 16})
+
+
+def test_the_command_line_takes_wishes(bank: FittedReplica, target: DatabaseUrl, tmp_path: Path) -> None:
+    replica.save(bank, tmp_path / "bank.replica")
+    command = ["sample", str(tmp_path / "bank.replica"), target.secret, "--workers", "1"]
+    wishes = ["--rebalance", "loan.status:B=0.2", "--where", "customer: country <> 'FR'"]
+    assert CliRunner().invoke(app, [*command, *wishes]).exit_code == 0
+    assert shares(target, STATUS)["B"] == pytest.approx(0.2, abs=1e-3)
+    assert value(target, "SELECT count(*) FROM customer WHERE country = 'FR'") == 0
 
 
 def test_what_goes_with_a_value_goes_with_it_when_it_is_made_more_common(

@@ -100,16 +100,18 @@ class Chooser:
 
     def _refuse_unknown(self, column: str, labels: Ints) -> None:
         for number, share in enumerate(self._shares(column)):
-            if round(share.share * len(labels)) and not (labels == number).any():
+            if share.share > 0 and not (labels == number).any():
                 raise UnsatisfiableError(f"{share.option}: no such row is ever drawn: name a value that occurs")
 
     def fill(self, codes: Codes) -> None:
-        """Gives rows that could not be drawn as wished the codes of rows that could.
+        """Gives rows that could not be drawn as wished the columns of rows that could.
 
         Raises:
             UnsatisfiableError: there is no such row.
         """
         bad = ~self.accept(codes, np.arange(len(codes)), self.rng)
+        # What a row points to, and its place in time, stay its own.
+        start = self.candidates.made.fitted.layout.of("attribute")[0].start
         groups = np.zeros(len(codes), np.int64)
         for labels in self.labels.values():
             groups = groups * (labels.max(initial=0) + 1) + labels
@@ -118,15 +120,16 @@ class Chooser:
             if not len(donors):
                 named = " and ".join(wish.option for wish in self.wishes.all)
                 raise UnsatisfiableError(f"{named}: no such row is ever drawn: ask for something that occurs")
-            codes[lacking] = codes[self.rng.choice(donors, len(lacking))]
+            codes[lacking, start:] = codes[self.rng.choice(donors, len(lacking)), start:]
 
     def _shares(self, column: str) -> list[Share]:
         return [share for share in self.wishes.shares if share.column == column]
 
     def _wanted(self, column: str, n: int) -> Ints:
         """How many rows each share of a column asks for, and behind them how many are left for all other values."""
-        counts = [round(share.share * n) for share in self._shares(column)]
-        return np.array([*counts, max(0, n - sum(counts))])
+        ends = np.rint(np.cumsum([share.share for share in self._shares(column)]) * n).astype(np.int64)
+        counts: Ints = np.diff(np.minimum(ends, n), prepend=0, append=n)
+        return counts
 
     def _found(self, column: str, values: Mapping[str, pa.Array]) -> Ints:
         """The number of the share that each row's value belongs to, the last for all other values."""

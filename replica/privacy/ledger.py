@@ -11,11 +11,10 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dp_accounting import dp_event
-from dp_accounting.pld import PLDAccountant
-from dp_accounting.privacy_accountant import NeighboringRelation
+if TYPE_CHECKING:
+    from dp_accounting import dp_event
 
 # The discrete Gaussian of variance v is what a continuous one of variance v - 4 becomes when it is rounded at random
 # (Peikert 2010, Theorem 3.1, with a rounding width of 2): they differ by less than exp(-78) a count. So each count is
@@ -58,6 +57,8 @@ class Entry:
     @property
     def event(self) -> dp_event.DpEvent:
         """The entry as the accounting library names it."""
+        from dp_accounting import dp_event  # noqa: PLC0415 - slow to import
+
         event: dp_event.DpEvent = dp_event.GaussianDpEvent(self.noise_multiplier)
         if self.rate < 1:
             event = dp_event.PoissonSampledDpEvent(self.rate, event)
@@ -119,6 +120,9 @@ def epsilon_of(entries: Iterable[Entry], delta: float) -> float:
     left = delta - sum(entry.delta for entry in entries)
     if left <= 0:
         return math.inf
+    from dp_accounting.pld import PLDAccountant  # noqa: PLC0415 - slow to import
+    from dp_accounting.privacy_accountant import NeighboringRelation  # noqa: PLC0415 - slow to import
+
     accountant = PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE, value_discretization_interval=_COARSEST)
     for event in _merged(entries):
         accountant.compose(event)
@@ -161,6 +165,8 @@ def noise_for_steps(spent: float, rate: float, steps: int, claim: tuple[float, f
 
 def _merged(entries: Sequence[Entry]) -> list[dp_event.DpEvent]:
     """Gaussian mechanisms, each chosen after the ones before, are together one: their precisions add up."""
+    from dp_accounting import dp_event  # noqa: PLC0415 - slow to import
+
     precision = sum(entry.noise_multiplier**-2 for entry in entries if entry.rate == 1 for _ in range(entry.steps))
     whole = [dp_event.GaussianDpEvent(precision**-0.5)] if precision else []
     sampled = Counter[tuple[float, float]]()

@@ -83,7 +83,8 @@ def recode(copied: Copied, rows: SubjectRows, owners: EncodedTable | None) -> Re
             part, known = found
             codes[known, block.start : block.stop] = part[known]
             blocks.append(block)
-    return Recoded(replace(copy, source=source, codes=codes), frozenset(blocks))
+    anchors = _anchors(copy, source, owners)
+    return Recoded(replace(copy, source=source, codes=codes, anchors=anchors), frozenset(blocks))
 
 
 def _others(copied: Copied, source: SourceTable) -> dict[str, Ints]:
@@ -182,11 +183,16 @@ def _order(copy: EncodedTable, source: SourceTable, block: Block, owners: Encode
     values, known = order_numbers(column), ~is_null(column)
     if block.kind == "calendar":
         return copy.sequence.calendar_codes(values), known
-    base = np.zeros(len(values), np.int64)
-    if copy.sequence.anchor is not None and owners is not None:
-        base = anchors_of(copy.sequence.anchor, copy.sequence.measure, source, owners.source)
+    base = _anchors(copy, source, owners)
     codes = copy.sequence.encode(values, np.r_[0, values[:-1]], base, source.is_first)
     return codes, known & (source.is_first | np.r_[False, known[:-1]])
+
+
+def _anchors(copy: EncodedTable, source: SourceTable, owners: EncodedTable | None) -> Ints:
+    """The owner's moment that first values are counted from, per row; zero without one."""
+    if copy.sequence is None or copy.sequence.anchor is None or owners is None:
+        return np.zeros(len(source), np.int64)
+    return anchors_of(copy.sequence.anchor, copy.sequence.measure, source, owners.source)
 
 
 def _reference(copied: Copied, copy: EncodedTable, source: SourceTable, name: str) -> Part | None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import ExtraTreesClassifier
 
 from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.chance import Leak, Trial, judge
@@ -79,6 +78,8 @@ def _answers(scene: Scene, rng: np.random.Generator) -> Iterator[_Answers]:
         truth, labels = (codes[which] for codes, which in zip(_coded(secret), (scene.targets, rows), strict=True))
         space = without(scene, secret)
         # Trees on all rows, down to single ones: a model that remembers is a better attacker than one that does not.
+        from sklearn.ensemble import ExtraTreesClassifier  # noqa: PLC0415 - slow to import
+
         model = ExtraTreesClassifier(_TREES, random_state=int(rng.integers(2**31)))
         predicted = model.fit(space.synthetic[rows], labels).predict(space.original[scene.targets])
         shares = np.bincount(labels + 1, minlength=int(truth.max()) + 2) / len(labels)

@@ -13,7 +13,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
-from sklearn.linear_model import RidgeClassifier
 
 from replica.evaluation.attacks.neighbours import nearest
 from replica.evaluation.attacks.people import Matrix
@@ -95,6 +94,8 @@ def classifier(found: Neighbourhood) -> Floats:
             continue
         rows = np.concatenate([found.synthetic, known])
         labels = np.r_[np.ones(len(found.synthetic)), np.zeros(len(known))]
+        from sklearn.linear_model import RidgeClassifier  # noqa: PLC0415 - slow to import
+
         model = RidgeClassifier(class_weight="balanced").fit(rows, labels)
         scores[fold == i] = model.decision_function(found.targets[fold == i])
     return scores

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.neighbors import NearestNeighbors
 
 from replica.evaluation.attacks.people import Matrix
 
@@ -23,6 +22,8 @@ def nearest(persons: Matrix, among: Matrix, k: int) -> tuple[Floats, Ints]:
     Returns:
         two arrays of shape (persons, k).
     """
+    from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415 - slow to import
+
     search = NearestNeighbors(n_neighbors=min(k, len(among)), algorithm="brute").fit(among)
     distances, numbers = search.kneighbors(persons)
     return distances.astype(np.float64), numbers.astype(np.int64)
