@@ -144,7 +144,7 @@ def test_a_budget_that_is_spent_whole_keeps_its_claim(epsilon: float) -> None:
 
 # Audits --------------------------------------------------------------------------------------------------------------
 
-RUNS = 20_000
+RUNS = 80_000
 DELTA = 1e-3
 
 

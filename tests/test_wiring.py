@@ -20,7 +20,7 @@ def table(n: int, noise: int) -> tuple[Encoded, Encoded]:
 
 
 def test_a_span_of_a_small_table_sees_its_cause_once_and_no_noise() -> None:
-    found = wirings(*table(2_000, noise=6), np.random.default_rng(0))
+    found = wirings(*table(1_500, noise=6), np.random.default_rng(0))
     for wiring in found[:-1]:
         assert wiring.sees is not None
         assert wiring.sees[1, 6:8].sum() == 1
