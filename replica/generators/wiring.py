@@ -21,8 +21,8 @@ Ints = npt.NDArray[np.int64]
 # Rows that the inputs are ranked on.
 _RANKED_ON = 12_000
 # Below so many rows each span chooses for itself among context and spans; below so many, the table among its context.
-_BY_SPAN, _BY_TABLE = 2_000, 60_000
-_FEW = (1, 2, 4, 8)
+_BY_SPAN, _BY_TABLE = 6_000, 60_000
+_FEW = (4, 8, 16)
 _CONTEXT = (3, 8)
 # What is known but for this share from another input is that input once more.
 _ECHO = 0.02
