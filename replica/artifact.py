@@ -150,6 +150,7 @@ def _whole(path: Path) -> Iterator[IO[bytes]]:
             out.flush()
             part.replace(path)
         except BaseException:
+            # Ctrl-C too must leave no part of a file behind.
             part.unlink(missing_ok=True)
             raise
 

@@ -22,6 +22,7 @@ def pool_of(processes: int) -> Iterator[ProcessPoolExecutor]:
     try:
         yield pool
     except BaseException:
+        # Ctrl-C above all: others would go on for minutes.
         for process in list((pool._processes or {}).values()):  # noqa: SLF001 - Python has no public way to stop them
             process.terminate()
         pool.shutdown(wait=False, cancel_futures=True)

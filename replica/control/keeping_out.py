@@ -82,6 +82,7 @@ def recorded(found: KeptOut | None, settings: Settings) -> Iterator[None]:
     try:
         yield
     except BaseException:
+        # Ctrl-C too must leave no record of a run that gave nothing.
         path.unlink(missing_ok=True)
         raise
 

@@ -141,6 +141,7 @@ def copy_binary(
             reader = pa.RecordBatchReader.from_batches(target, pull())
             return int(cursor.adbc_ingest(table.name, reader, mode="append", db_schema_name=table.schema))
     except BaseException:
+        # What failed while rows were made reaches this place as an error of the driver: the cause is told instead.
         if failed:
             raise failed[0] from None
         raise
