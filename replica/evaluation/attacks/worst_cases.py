@@ -108,14 +108,12 @@ def judge_rounds(rounds: list[Round]) -> AttackResult:
     """Compares how close replicas come to persons who were learned and to the same persons when they were not."""
     closeness = np.stack([one.closeness for one in rounds])
     learned = np.stack([one.learned for one in rounds])
-    # Each person beside themselves: who lies far out is far from every replica.
-    closeness = closeness - closeness.mean(axis=0)
-    with_them, without = closeness[learned], closeness[~learned]
-    if not len(with_them) or not len(without):
+    # Each person beside themselves, since who lies far out is far from every replica; and each replica beside itself,
+    # since one that happens to lie nearer lies nearer to everybody, learned or not.
+    closeness = closeness - closeness.mean(axis=0) - closeness.mean(axis=1, keepdims=True) + closeness.mean()
+    if learned.all() or not learned.any():
         return QUESTION.not_run("nobody was learned one time and not learned another: play more rounds")
-    test = stats.mannwhitneyu(with_them, without, alternative="greater")
-    auc = float(test.statistic / (len(with_them) * len(without)))
-    error = float(np.sqrt((closeness.size + 1) / (12 * len(with_them) * len(without))))
+    auc, error = _closer(closeness, learned)
     power = float(stats.norm.sf((max(0.5 + stats.norm.isf(ERROR) * error, _MOST_AUC) - _LEAK) / error))
     return replace(
         QUESTION.not_run(),
@@ -127,10 +125,26 @@ def judge_rounds(rounds: list[Round]) -> AttackResult:
         detectable=_DETECTABLE,
         n=closeness.shape[1],
         verdict=decide(
-            leaks=bool(test.pvalue < ERROR) and auc > _MOST_AUC,
+            leaks=bool(stats.norm.sf((auc - 0.5) / error) < ERROR) and auc > _MOST_AUC,
             beats_guessing=True,
             within_limit=auc <= _MOST_AUC,
             power=power,
         ),
         note=f"probability that a replica comes closer with the person than without; {len(rounds)} times learned",
     )
+
+
+def _closer(closeness: Floats, learned: Bools) -> tuple[float, float]:
+    """Returns how often those who were learned are closer than those who were not, and its error if they are not.
+
+    Who is learned is drawn anew in each round, so the null is known: labels change places within rounds (a stratified
+    rank sum, van Elteren 1960). That the same persons come again does not matter to it.
+    """
+    ranks = stats.rankdata(closeness).reshape(closeness.shape)
+    persons, chosen = closeness.shape[1], learned.sum(axis=1)
+    pairs = int(learned.sum()) * int((~learned).sum())
+    variance = (chosen * (persons - chosen) / max(1, persons - 1) * ranks.var(axis=1)).sum()
+    beyond = ranks[learned].sum() - (chosen * ranks.mean(axis=1)).sum()
+    # Ties, as of persons who cannot be told apart, are no reason to be surer.
+    untied = float(np.sqrt((closeness.size + 1) / (12 * pairs)))
+    return 0.5 + float(beyond) / pairs, max(float(np.sqrt(variance)) / pairs, untied)
