@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 
+from replica.kinds.literals import split_bounds
 from replica.schema.model import Column
 
 _MOVABLE = frozenset({"range", "array", "json", "composite"})
@@ -24,13 +25,20 @@ def is_movable(column: Column) -> bool:
 
 
 def moved(text: str, step: int, row: int) -> str | None:
-    """Returns a text whose days or, without any, numbers are all moved by a step, so that what lies between them stays.
+    """Returns a text that is so many steps away; None where there is no way to move it.
 
-    Where there are neither, the last text in it gets a number.
+    Its days or, without any, its numbers are all moved by the step, so that what lies between them stays. Where there
+    are neither, the last text in it gets a number. Bounds of arrays stay.
 
-    >>> moved("[1,5)", 2, 0), moved('{"a": "x"}', 1, 7)
-    ('[3,7)', '{"a": "x7"}')
+    >>> moved("[1,5)", 2, 0), moved('{"a": "x"}', 1, 7), moved("[0:1]={3,4}", 1, 0)
+    ('[3,7)', '{"a": "x7"}', '[0:1]={4,5}')
     """
+    bounds, inner = split_bounds(text)
+    found = _moved(inner, step, row)
+    return None if found is None else bounds + found
+
+
+def _moved(text: str, step: int, row: int) -> str | None:
     if _DAY.search(text):
         try:
             return _DAY.sub(lambda found: (date.fromisoformat(found[0]) + timedelta(days=step)).isoformat(), text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -120,7 +119,7 @@ class CategoricalKind:
     def _written(self) -> pa.Array:
         """The kept values as the writer takes them."""
         if self.type.family in ("array", "composite"):
-            return pa.array([literal(json.loads(value), self.type) for value in self.values], pa.string())
+            return pa.array([literal(value, self.type) for value in self.values], pa.string())
         return _typed(pa.array(self.values, pa.string()), self.type.family)
 
 
