@@ -1,12 +1,13 @@
 """Copies: does the replica hold rows, or whole persons, as they stand in the original?
 
 Rows are alike by chance too. Only what a single person of the original has is looked up in the replica, and both sides
-say what chance would find of it. Let x and y be how many persons of the original and of the replica are expected to have
-a thing. If the replica knows nobody, a thing is met once in the original and once in the replica with x y exp(-x - y),
-and twice in one and never in the other with x^2 or y^2 in place of 2 x y. As 2 x y <= x^2 + y^2, for each thing that one
-person of either side has by chance there is one that two persons of one side have, whatever the replica was made of.
-(Where both sides are alike that is twice what two of the original have: Good and Toulmin 1956, the first term.) Where
-people were kept out of learning, how often theirs are found says it as well, and the larger of both counts.
+say what chance would find of it. Let x and y be how many persons of the original and of the replica are expected to
+have a thing. If the replica knows nobody, a thing is met once in the original and once in the replica with
+x y exp(-x - y), and twice in one and never in the other with half of x^2 or y^2 in the place of x y. As
+x y <= (x^2 + y^2) / 2, there is, for each thing that one person of either side has by chance, one that two persons of
+the same side have, whatever the replica was made of. (Where both sides are alike, that is twice what two of the
+original have: Good and Toulmin 1956, the first term.) Where people were kept out of learning, how often theirs are
+found says it as well, and the larger of both counts.
 
 Few persons say little of chance, even if no two of them have anything in common. But where no two agree in some half of
 the columns either, nor in the other half, all columns agree by chance hardly ever, and three copies are enough.
@@ -150,11 +151,14 @@ def _worst(scene: Scene, tables: tuple[str, ...], way: Callable[[Columns], Finge
 
 def look_up(prints: Fingerprints, scene: Scene) -> Found:
     """Counts persons who have something of their own that is in the replica."""
-    learned, things = scene.learned_or_all, prints.original
-    there, alone = things.are_in(prints.synthetic), things.held_by() == 1
+    learned, things, copies = scene.learned_or_all, prints.original, prints.synthetic
+    held, persons = things.held_by(), len(scene.ground.synthetic[scene.subject])
+    alone, there = held == 1, things.are_in(copies)
     own, found = (_persons(things.holders[which], scene.persons) for which in (alone, alone & there))
-    larger = len(scene.ground.synthetic[scene.subject]) / scene.persons
-    background = _pairs(things, scene.persons) + _new_pairs(prints, round(larger * scene.persons)) / larger**2
+    # What the original has is no chance, however often it stands in the replica.
+    new = (copies.held_by() > 1) & ~copies.are_in(things)
+    larger = persons / scene.persons
+    background = _shared(things, held == 2, scene.persons) + _shared(copies, new, persons) / larger**2
     times = larger * float(learned.mean())
     others = int(found[~learned].sum())
     # If most of those who were not learned are found, they were copied too.
@@ -164,20 +168,9 @@ def look_up(prints: Fingerprints, scene: Scene) -> Found:
     return Found(int(learned.sum()), int(own[learned].sum()), int(found[learned].sum()), background, times)
 
 
-def _pairs(things: Things, persons: int) -> float:
-    """Pairs of persons of the original who alone have something: of what two have each person has half."""
-    return float(_persons(things.holders[things.held_by() == 2], persons).sum()) / 2
-
-
-def _new_pairs(prints: Fingerprints, persons: int) -> float:
-    """The same of the replica, of things that nobody has in the original: a copy that stands there twice is no chance.
-
-    Things that many have there count once, so that what a replica repeats everywhere is no excuse.
-    """
-    things = prints.synthetic
-    shared = (things.held_by() > 1) & ~things.are_in(prints.original)
-    pairs = float(_persons(things.holders[shared], persons).sum()) / 2
-    return min(pairs, float(len(np.unique(things.marks[shared]))))
+def _shared(things: Things, which: Bools, persons: int) -> int:
+    """Counts different things, as far as persons have them."""
+    return len(np.unique(things.marks[which & (things.holders < persons)]))
 
 
 def _persons(holders: Ints, persons: int) -> Bools:
