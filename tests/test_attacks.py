@@ -104,6 +104,11 @@ def test_a_database_about_nobody_has_nobody_to_attack() -> None:
     report = attack_replica(replace(ground, plan=replace(ground.plan, tables=tables)), None)
     assert report.subject is None
     assert {found.verdict for found in report.attacks} == {"not run"}
+    # Nobody says who these people are, but a column of surnames does not let them be overlooked.
+    assert report.overlooked == (PERSON,)
+    columns = tuple(replace(column, kind="category") for column in ground.plan.by_id[PERSON].columns)
+    nameless = tuple(replace(table, columns=columns) if table.id == PERSON else table for table in tables)
+    assert attack_replica(replace(ground, plan=replace(ground.plan, tables=nameless)), None).overlooked == ()
 
 
 def test_copies_are_not_hidden_by_the_order_of_rows() -> None:
