@@ -20,8 +20,8 @@ DEVICES = (AUTO_DEVICE, CPU, "cuda", "cuda:0", "mps")
 """What a user may name; other numbers of CUDA devices too."""
 
 _FORM = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
-# With fewer rows than these a GPU takes as long to be told what to do as a processor to do it.
-_WORTH_LEARNING, _WORTH_DRAWING = 1_000, 1_000
+# Smaller tables are learned sooner by several processes beside each other; fewer rows are drawn as soon by a processor.
+_WORTH_LEARNING, _WORTH_DRAWING = 5_000, 1_000
 
 
 def check_device(name: str) -> None:
