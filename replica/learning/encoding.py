@@ -389,7 +389,7 @@ def _encode_period_end(plan: Plan, draft: _Draft, column: ColumnPlan, starts: In
 def _encode_reference(draft: _Draft, reference: ReferencePlan, drafts: dict[str, _Draft], seed: int) -> None:
     """Learns which rows a reference points to: each row of a kept parent, or clusters of its rows."""
     key, source = reference.key, draft.source
-    if is_copied(draft.plan, key, draft.kept, drafts[key.parent].kept) or (
+    if is_copied(draft.plan, reference, draft.kept, drafts[key.parent].kept) or (
         reference.implied_by and _always_implied(draft, reference)
     ):
         return
@@ -426,11 +426,11 @@ def _encode_reference(draft: _Draft, reference: ReferencePlan, drafts: dict[str,
     draft.parts["reference", key.id] = (code.spans, codes)
 
 
-def is_copied(table: TablePlan, key: ForeignKey, child_kept: bool, parent_kept: bool) -> bool:
+def is_copied(table: TablePlan, reference: ReferencePlan, child_kept: bool, parent_kept: bool) -> bool:
     """True for a reference of kept rows that stays as it is: to rows that are kept, or within a key that is copied."""
     own = {column.name for column in table.columns if column.producer != "reference"}
     keys = [set(found.unique.columns) for found in table.uniques]
-    in_copied_key = table.role == "lookup" and any(columns & own and columns & set(key.columns) for columns in keys)
+    in_copied_key = table.role == "lookup" and any(columns & own and columns & set(reference.free) for columns in keys)
     return child_kept and (parent_kept or in_copied_key)
 
 
