@@ -217,7 +217,9 @@ class KeyNames:
             is_own = target.table is table and (
                 target.column is column or (not target.primary and _has_fitting_primary(target, column))
             )
-            if not is_own and fits(column, target.column):
+            # What counts with a key is that key, in a table that goes on with the other's.
+            is_counted = column.default is not None and column.default == target.column.default
+            if not is_own and not is_counted and fits(column, target.column):
                 score, reason = self._score(table, column, target, is_person=target is person)
                 if score > 0:
                     scored.append((score, target, reason))
