@@ -5,16 +5,19 @@ Every district has the same rows below it, so that each half of them is like the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
+from evaluating import pair
 
+from replica.databases.url import DatabaseUrl
 from replica.evaluation.coding import in_bins
 from replica.evaluation.columns import score_columns
+from replica.evaluation.evaluate import notes_of
 from replica.evaluation.fanouts import score_fan_outs
 from replica.evaluation.figures import Figure
 from replica.evaluation.ground import Ground, compared
@@ -312,6 +315,25 @@ def test_a_replica_of_another_size_is_compared_by_shares() -> None:
     assert of_pair(score_table_pairs(found, "public.house"), "kind", "rooms").value == 1
     below = [key.id for name in ("public.district", "public.house") for key in PLAN.children(name)]
     assert {score_fan_outs(found)[key].value for key in below} == {1}
+
+
+def test_of_a_huge_table_whole_families_are_read_and_a_reader_is_told(
+    new_database: Callable[..., DatabaseUrl],
+) -> None:
+    url = new_database("""
+        CREATE TABLE parent (id int PRIMARY KEY, kind text NOT NULL);
+        CREATE TABLE child (id int PRIMARY KEY, parent_id int NOT NULL REFERENCES parent, size int NOT NULL);
+        INSERT INTO parent SELECT i, (ARRAY['a', 'b'])[1 + i % 2] FROM generate_series(1, 400) i;
+        INSERT INTO child SELECT i, 1 + i % 400, i % 7 FROM generate_series(1, 4000) i;
+    """)
+    with pair(url, url, Settings(fit_rows=1000, workers=1)) as found:
+        rows = found.ground.original["public.child"]
+    assert (rows.total, "public.child" in found.ground.sampled) == (4000, True)
+    assert 500 < len(rows) <= 1100
+    (parents,) = rows.parents.values()
+    assert set(np.unique(parents, return_counts=True)[1]) == {10}
+    (note, *_) = [line for line in notes_of(found.ground, {}) if line.startswith("public.child")]
+    assert note == f"public.child: whole families were compared, {len(rows):,} of 4,000 rows"
 
 
 def test_a_column_of_a_replica_that_knows_nothing_stands_at_its_floor() -> None:
