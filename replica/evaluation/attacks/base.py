@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from replica.privacy.auditing import OneRun
+
 Verdict = Literal["pass", "fail", "inconclusive", "not run"]
 """``inconclusive`` where an attack does no better than its own baseline: its failure then says nothing."""
 
@@ -68,9 +70,12 @@ class PrivacyReport:
         members: persons who were learned.
         controls: persons who were kept out of learning; 0 where nobody was, or where it is not known who.
         attacks: what each found, the most trustworthy first.
+        audit: how well the best of all scores of membership guessed who was learned, for whoever claims that nobody
+            could; None where nobody was kept out.
     """
 
     subject: str | None
     members: int
     controls: int
     attacks: tuple[AttackResult, ...]
+    audit: OneRun | None = None
