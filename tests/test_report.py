@@ -168,7 +168,7 @@ def test_a_claim_is_held_against_what_attacks_found(
 ) -> None:
     ledger = Ledger("public.customer", 1.0, 1e-6, (Entry("models", "t", 1.0, 400.0),))
     surest = replace(SUREST.not_run(), figure=told, low=told, high=told, baseline=0.01, n=1000, verdict="pass")
-    privacy = PrivacyReport("public.customer", 900, 500, (surest,), OneRun(400, 80, right))
+    privacy = PrivacyReport("public.customer", 900, 500, (surest,), audit=OneRun(400, 80, right))
     evidence = evidence_of(ledger, privacy)
     assert evidence.consistent == consistent
     report = replace(evaluated.report, privacy=privacy)

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from replica.generators.base import Encoded, FitOptions, Spans
+from replica.generators.devices import CPU
 from replica.kinds.base import Codes
 
 Ints = npt.NDArray[np.int64]
@@ -82,7 +83,7 @@ class Marginal:
         within = tuple(np.ones(span.cardinality) for span in rows.spans)
         return cls(rows.spans, context.spans, groups, tuple(factors), within)
 
-    def sample(self, context: Codes, given: Codes, stop: int, rng: np.random.Generator) -> Codes:
+    def sample(self, context: Codes, given: Codes, stop: int, rng: np.random.Generator, device: str = CPU) -> Codes:  # noqa: ARG002 - part of the protocol
         """See :meth:`replica.generators.base.TableGenerator.sample`."""
         n, n_given, n_context = len(context), given.shape[1], context.shape[1]
         known = np.concatenate([context, given, np.zeros((n, stop - n_given), np.int32)], axis=1)

@@ -86,6 +86,7 @@ class Drawing:
         seed: the root seed.
         table: the table's id.
         workers: how many chunks are drawn at once.
+        device: where nets draw.
         accept: says which drawn rows are as was wished; None where all are.
     """
 
@@ -96,6 +97,7 @@ class Drawing:
     seed: int
     table: str
     workers: int
+    device: str
     accept: Accept | None = None
 
 
@@ -221,15 +223,15 @@ def _draw_rows(
 
 def _drawn(chunk: _Chunk, context: Codes, rows: Ints, given: Codes, stop: int) -> Codes:
     """Draws a run of spans; the last one, which has all columns, until rows are as was wished."""
-    generator, accept = chunk.fitted.generator, chunk.drawing.accept
+    generator, accept, device = chunk.fitted.generator, chunk.drawing.accept, chunk.drawing.device
     assert generator is not None  # noqa: S101 - callers have something to draw
     if accept is None or stop < len(chunk.fitted.layout.spans):
-        return generator.sample(context, given, stop, chunk.rng)
+        return generator.sample(context, given, stop, chunk.rng, device)
 
     def is_good(drawn: Codes, at: Ints) -> npt.NDArray[np.bool_]:
         return accept(np.concatenate([given[at], drawn], axis=1), rows[at] + chunk.rows.start, chunk.rng)
 
-    return draw_until(lambda at: generator.sample(context[at], given[at], stop, chunk.rng), is_good, len(rows))
+    return draw_until(lambda at: generator.sample(context[at], given[at], stop, chunk.rng, device), is_good, len(rows))
 
 
 def _place_in_time(chunk: _Chunk, rows: Ints, codes: Codes, values: Ints, first: npt.NDArray[np.bool_]) -> None:

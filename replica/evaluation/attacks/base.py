@@ -70,6 +70,8 @@ class PrivacyReport:
         members: persons who were learned.
         controls: persons who were kept out of learning; 0 where nobody was, or where it is not known who.
         attacks: what each found, the most trustworthy first.
+        overlooked: tables that hold something of persons although none is named as theirs, so that nobody could be
+            attacked; empty where there is a table of persons.
         audit: how well the best of all scores of membership guessed who was learned, for whoever claims that nobody
             could; None where nobody was kept out.
     """
@@ -78,4 +80,5 @@ class PrivacyReport:
     members: int
     controls: int
     attacks: tuple[AttackResult, ...]
+    overlooked: tuple[str, ...] = ()
     audit: OneRun | None = None
