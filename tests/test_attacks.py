@@ -104,6 +104,11 @@ def test_a_database_about_nobody_has_nobody_to_attack() -> None:
     report = attack_replica(replace(ground, plan=replace(ground.plan, tables=tables)), None)
     assert report.subject is None
     assert {found.verdict for found in report.attacks} == {"not run"}
+    # Nobody says who these people are, but a column of surnames does not let them be overlooked.
+    assert report.overlooked == (PERSON,)
+    columns = tuple(replace(column, kind="category") for column in ground.plan.by_id[PERSON].columns)
+    nameless = tuple(replace(table, columns=columns) if table.id == PERSON else table for table in tables)
+    assert attack_replica(replace(ground, plan=replace(ground.plan, tables=nameless)), None).overlooked == ()
 
 
 def test_copies_are_not_hidden_by_the_order_of_rows() -> None:
@@ -187,7 +192,7 @@ def test_an_attack_that_guesses_no_better_than_chance_says_nothing() -> None:
 def test_separation_counts_who_scores_higher() -> None:
     found = separate("by hand", np.array([3.0, 1.0]), np.array([2.0, 0.0]))
     assert found.auc == 0.75
-    assert found.hits == 1
+    assert (found.hits, found.first) == (1, 0.5)
     # One of two above the highest of the others: in 6 orders of mmoo, at least one member leads in 3.
     assert found.p == pytest.approx(0.5)
 

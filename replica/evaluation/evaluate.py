@@ -180,7 +180,7 @@ def evaluate(
         _score_relations(ground, report),
         constraints,
         behaviour,
-        _notes(ground, controls),
+        notes_of(ground, controls),
         privacy=attack_replica(ground, controls, report),
         detection=detection,
         use=use,
@@ -230,7 +230,8 @@ def _score_relations(ground: Ground, report: Report) -> RelationScores:
     )
 
 
-def _notes(ground: Ground, controls: Mapping[str, npt.NDArray[np.bool_]]) -> tuple[str, ...]:
+def notes_of(ground: Ground, controls: Mapping[str, npt.NDArray[np.bool_]]) -> tuple[str, ...]:
+    """Returns what a reader should know: which tables were sampled, how many persons were kept out, a line each."""
     sampled = (
         f"{table}: whole families were compared, {len(rows):,} of {rows.total:,} rows"
         for table, rows in ground.original.items()

@@ -39,6 +39,8 @@ class Separation:
         error: its standard error (DeLong et al. 1988).
         rate: share of members who score higher than all but one in a hundred of the others.
         hits: how many these are.
+        first: share of members who score higher than all others: among a thousand others, than all but one in a
+            thousand.
         p: probability of so many or more, if members are not told apart.
     """
 
@@ -47,6 +49,7 @@ class Separation:
     error: float
     rate: float
     hits: int
+    first: float
     p: float
 
 
@@ -77,9 +80,10 @@ def separate(name: str, members: Floats, others: Floats) -> Separation:
     below = 1 - (ranks[n:] - inner[1]) / n
     error = float(np.sqrt(above.var(ddof=1) / n + below.var(ddof=1) / n))
     allowed = int(_FALSE * n)
-    bar = np.sort(others)[::-1][allowed]
-    hits = int((members > bar).sum())
-    return Separation(name, float(above.mean()), max(error, 0.5 / n), hits / n, hits, _chance(hits, allowed, n))
+    highest = np.sort(others)[::-1]
+    hits = int((members > highest[allowed]).sum())
+    first = float((members > highest[0]).mean())
+    return Separation(name, float(above.mean()), max(error, 0.5 / n), hits / n, hits, first, _chance(hits, allowed, n))
 
 
 def _chance(hits: int, allowed: int, n: int) -> float:
@@ -134,7 +138,11 @@ def _surest(scene: Scene, found: list[Separation], n: int) -> AttackResult:
         detectable=USUAL_LEAK.detectable,
         n=2 * n,
         verdict=decide(leaks=best.hits >= enough, beats_guessing=True, power=power),
-        note=_note(scene, f"members told where {allowed / n:.1%} of others are, by the best score, {best.score}"),
+        note=_note(
+            scene,
+            f"members told where {allowed / n:.1%} of others are, by the best score, {best.score};"
+            f" {max(one.first for one in found):.1%} where nobody else is, by the best for that",
+        ),
     )
 
 
