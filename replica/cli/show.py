@@ -215,8 +215,9 @@ def grid_of(*headings: str) -> Grid:
 
 
 def figure_text(figure: Figure | None) -> str:
-    """Returns a score with its ceiling and its floor."""
+    """Returns a score with how far its 95 % interval reaches, its ceiling and its floor."""
     if figure is None:
         return "–"
     ends = [f"{end:.3f}" if end is not None else "–" for end in (figure.ceiling, figure.floor)]
-    return f"{figure.value:.3f} ({ends[0]}, {ends[1]})"
+    reach = max(figure.high - figure.value, figure.value - figure.low)
+    return f"{figure.value:.3f} ±{reach:.3f} ({ends[0]}, {ends[1]})"
