@@ -39,6 +39,11 @@ INSERT INTO array_bounds SELECT n, ('[0:2]={' || n || ',' || n * 2 || ',3}')::in
 -- True: SELECT avg((array_lower(mixed, 1) = CASE side WHEN 'one' THEN 1 ELSE 0 END)::int) > 0.8 FROM array_bounds
 -- True: SELECT count(*) FILTER (WHERE array_lower(mixed, 1) = 0) BETWEEN 8 AND 35 FROM array_bounds
 
+-- Feature: vectors
+CREATE TABLE vectors (id int PRIMARY KEY, small int2vector NOT NULL, oids oidvector);
+INSERT INTO vectors SELECT n, (n % 4 || ' 2')::int2vector, CASE WHEN n % 3 > 0 THEN '1 20'::oidvector END FROM generate_series(1, 60) n;
+-- True: SELECT count(DISTINCT small) = 4 AND count(oids) BETWEEN 20 AND 55 FROM vectors
+
 -- Feature: arrays of enums and domains
 CREATE TABLE array_named (id int PRIMARY KEY, moods mood[] NOT NULL, zips zip[], counts positive[] NOT NULL);
 INSERT INTO array_named SELECT n, (enum_range(NULL::mood))[1 : 1 + n % 4], ARRAY[lpad((n * 37)::text, 5, '0'), '10115'],
