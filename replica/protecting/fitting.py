@@ -103,7 +103,8 @@ class Guard:
         for i, table in enumerate(coded):
             report(Progress("learn", table.table, i, len(coded)))
             bought = self._bought(table, table.drawn / spans, TRAINING if table in trained else 0.0)
-            found[table.table] = fit_marginals(table.learned, self.protection.meter, bought)
+            rng = stream(settings.seed, "marginals", table.table)
+            found[table.table] = fit_marginals(table.learned, self.protection.meter, bought, rng)
         if trained:
             report(Progress("train", ", ".join(table.table for table in trained)))
             found |= self._trained(trained, found, sum(table.drawn for table in trained) / spans, settings)

@@ -16,6 +16,7 @@ from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.chance import ERROR, USUAL_LEAK, decide, wilson
 from replica.evaluation.attacks.likenesses import SCORES, neighbourhood
 from replica.evaluation.attacks.scene import Scene
+from replica.privacy.auditing import OneRun, audit_one_run
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -62,6 +63,25 @@ def tell_members(scene: Scene) -> tuple[AttackResult, ...]:
     around = neighbourhood(targets, copies, original[others], partner=np.tile(np.arange(n), 2))
     found = [separate(name, scores[:n], scores[n:]) for name, score in SCORES.items() for scores in [score(around)]]
     return _overall(scene, found, n), _surest(scene, found, n)
+
+
+def audit(scene: Scene) -> OneRun:
+    """Guesses who was learned, by whichever score guesses best.
+
+    Half of those who were kept out are people whom the attacker knows; the others, and of all who were learned as large
+    a share as makes as many, are canaries: each of them was learned by a fair coin of its own, as the audit asks.
+    """
+    rng = scene.ground.rng("attacks", "audit")
+    learned = scene.targets_learned
+    others = rng.permutation(np.flatnonzero(~learned))
+    known, out = np.array_split(others, 2)
+    odds = len(out) / max(1, learned.sum())
+    chosen = rng.permutation(np.r_[out, np.flatnonzero(learned & (rng.random(len(learned)) < odds))])
+    points = scene.space.original[scene.targets]
+    partner = rng.integers(0, len(known), len(chosen))
+    around = neighbourhood(points[chosen], scene.space.synthetic[scene.copies], points[known], partner)
+    runs = [audit_one_run(score(around), learned[chosen]) for score in SCORES.values()]
+    return replace(max(runs, key=lambda run: run.right), tried=len(runs))
 
 
 def _pairs(scene: Scene, rng: np.random.Generator) -> tuple[Ints, Ints]:
