@@ -92,9 +92,14 @@ def distinct_rules(turn: Turn) -> list[Distinct]:
     found = (
         _distinct(turn, planned.unique)
         for planned in turn.table.uniques
-        if turn.free & set(planned.unique.columns) and _is_kept_here(turn, planned)
+        if turn.free & _read_by(turn, planned.unique) and _is_kept_here(turn, planned)
     )
     return [rule for rule in found if rule is not None]
+
+
+def _read_by(turn: Turn, unique: Unique) -> set[str]:
+    """The columns of a rule's key, and those that say whether a row counts."""
+    return set(unique.columns) | set(reads(unique.predicate, turn.table.table) if unique.predicate else ())
 
 
 def _is_kept_here(turn: Turn, planned: UniquePlan) -> bool:
@@ -144,7 +149,7 @@ def _distinct(turn: Turn, unique: Unique) -> Distinct | None:
     pending = {name for part, side in zip(parts, sides, strict=True) if side == "later" for name in reads(part, table)}
     reads_rows = bool(known) or (where == "known" and unique.predicate is not None)
     # Before a table's rows are drawn, nothing of them is known.
-    if not added or (reads_rows and table.id not in turn.database.tables):
+    if not (added or where == "added") or (reads_rows and table.id not in turn.database.tables):
         return None
     group = _numbers(turn, unique, known, unique.predicate if where == "known" else None, of_parents=False)
     image = _numbers(turn, unique, added, unique.predicate if where == "added" else None, of_parents=True)
