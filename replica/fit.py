@@ -26,6 +26,7 @@ from replica.protecting.fitting import Guard
 from replica.relations.context import ContextSpec
 from replica.relations.keys import KeyMaker
 from replica.relations.layout import Layout
+from replica.relations.reuse import Reuse, learn_reuse
 from replica.schema.model import Schema
 from replica.seeds import stream
 from replica.settings import Settings
@@ -100,6 +101,7 @@ def fit(
             models.get(table.id),
             same_person=is_same_person(sources[table.id], sources),
             kept=lambda name: encoded[name].kept is not None,
+            seed=settings.seed,
         )
         for table in plan.tables
     }
@@ -201,6 +203,7 @@ def _fitted(
     *,
     same_person: bool,
     kept: Callable[[str], bool],
+    seed: int,
 ) -> FittedTable:
     source = encoded.source
     table = source.plan
@@ -229,7 +232,15 @@ def _fitted(
         generator=model,
         lookups=learn_lookups(source, plan.min_holders),
         partial=learn_partial_nulls(source),
+        reuse=_reuse(encoded, seed),
     )
+
+
+def _reuse(encoded: EncodedTable, seed: int) -> tuple[Reuse, ...]:
+    """What rows of one owner hardly ever share."""
+    source = encoded.source
+    family = np.cumsum(source.is_first) - 1
+    return learn_reuse(encoded.layout, encoded.codes, family, stream(seed, "reuse", source.plan.id))
 
 
 def _orphans(source: SourceTable) -> int:

@@ -22,6 +22,7 @@ from replica.relations.gaps import GapCode
 from replica.relations.keys import KeyMaker
 from replica.relations.layout import Layout
 from replica.relations.partial import PartialNulls
+from replica.relations.reuse import Reuse
 from replica.relations.sequences import SequenceCode
 
 
@@ -140,6 +141,7 @@ class FittedTable:
         generator: the fitted model; None where there is nothing to draw.
         lookups: what follows from what by rules of the table, by the column that follows.
         partial: which columns composite references have where they point nowhere, by reference.
+        reuse: values that rows of one owner hardly ever share.
     """
 
     rows: int
@@ -161,6 +163,7 @@ class FittedTable:
     generator: TableGenerator | None
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
     partial: Mapping[str, PartialNulls] = field(default_factory=dict)
+    reuse: tuple[Reuse, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from replica.planning.scope import (
     skipped_tables,
     with_full_names,
 )
-from replica.planning.undeclared import with_references
+from replica.planning.undeclared import with_keys, with_references
 from replica.schema.model import Schema, Table
 from replica.schema.schema_map import SchemaMap, TableMap
 from replica.settings import Settings
@@ -51,6 +51,8 @@ def plan(schema: Schema, schema_map: SchemaMap, settings: Settings) -> Plan:
     settings = with_full_names(settings, schema)
     check_tables(schema, schema_map, settings)
     schema = with_partition_rules(with_exclusions(with_references(schema, schema_map)))
+    if settings.rules:
+        schema = with_keys(schema, schema_map)
     notes: list[str] = []
     skipped = skipped_tables(schema, schema_map, settings, notes)
     check_rows(schema_map, settings.rows, skipped)

@@ -98,7 +98,7 @@ def fit_quantiles(values: Floats, holders: Ints | None, *, bins: int, min_holder
     order = np.argsort(group.reshape(-1), kind="stable")
     ordered = _Sorted(values[order], holders[order] if holders is not None else None, max(1, min_holders))
     knots_u, knots_v = _curve(distinct, counts, _spikes(counts, held, min_holders), ordered, least)
-    return QuantileCode(knots_u, knots_v, _edges(knots_u, knots_v, min(bins, _max_bins(len(values), least))))
+    return QuantileCode(knots_u, knots_v, _edges(knots_u, knots_v, min(bins, _max_bins(len(values), least)), bins))
 
 
 def _max_bins(rows: int, least: int) -> int:
@@ -247,14 +247,14 @@ def _complete(places: Floats, values: Floats, distinct: Floats) -> tuple[Floats,
     return knots_u, np.maximum.accumulate(knots_v)
 
 
-def _edges(knots_u: Floats, knots_v: Floats, bins: int) -> Floats:
-    """Bounds of bins of about equal weight that never cut a spike."""
+def _edges(knots_u: Floats, knots_v: Floats, bins: int, most: int) -> Floats:
+    """Bounds of bins of about equal weight that never cut a spike; spikes, which many share, may be more than those."""
     wanted = np.linspace(0, 1, bins + 1)
     flat = (np.diff(knots_v) == 0) & (np.diff(knots_u) > 0)
     low, high = knots_u[:-1][flat], knots_u[1:][flat]
     if len(low):
         # A bound inside a spike moves to its nearer end. Spikes that are heavy, or few, get bins of their own.
-        own = (high - low) >= (1 / bins if len(low) > bins else 0)
+        own = (high - low) >= (1 / most if len(low) > most else 0)
         at = np.clip(np.searchsorted(low, wanted, side="right") - 1, 0, None)
         inside = (wanted > low[at]) & (wanted < high[at])
         nearer = np.where(wanted - low[at] < high[at] - wanted, low[at], high[at])

@@ -16,11 +16,14 @@ from replica.kinds.base import Codes
 from replica.making.redrawing import Accept, draw_until
 from replica.relations.context import place_codes, previous_codes, value_places
 from replica.relations.elders import ElderRows, after_row_before, elder_codes, order_on
+from replica.relations.reuse import Taken
 from replica.seeds import stream
 
 Ints = npt.NDArray[np.int64]
 
 CHUNK_ROWS = 50_000
+# How often a value that is taken is drawn again before it stays.
+_MOST_TRIES = 12
 # Families longer than this are drawn in stretches beside each other, each starting without a row before it.
 _STRETCH = 4_000
 
@@ -139,6 +142,17 @@ class _Chunk:
     rng: np.random.Generator
 
     @cached_property
+    def family(self) -> Ints:
+        """Number of each row's family within the stretch."""
+        family: Ints = self.drawing.skeleton.family[self.rows]
+        return family - family[0]
+
+    @cached_property
+    def taken(self) -> Taken:
+        """Which values the rows drawn so far have taken from others of their owner."""
+        return Taken(self.fitted.reuse, self.fitted.layout, int(self.family[-1]) + 1)
+
+    @cached_property
     def above(self) -> Codes:
         """What is seen of the owners of the rows."""
         return self.drawing.above(self.rows)
@@ -224,12 +238,29 @@ def _drawn(chunk: _Chunk, context: Codes, rows: Ints, given: Codes, stop: int) -
     generator, accept = chunk.fitted.generator, chunk.drawing.accept
     assert generator is not None  # noqa: S101 - callers have something to draw
     if accept is None or stop < len(chunk.fitted.layout.spans):
-        return generator.sample(context, given, stop, chunk.rng)
+        drawn = generator.sample(context, given, stop, chunk.rng)
+        return _drawn_apart(chunk, context, rows, np.concatenate([given, drawn], axis=1), given.shape[1])
 
     def is_good(drawn: Codes, at: Ints) -> npt.NDArray[np.bool_]:
         return accept(np.concatenate([given[at], drawn], axis=1), rows[at] + chunk.rows.start, chunk.rng)
 
     return draw_until(lambda at: generator.sample(context[at], given[at], stop, chunk.rng), is_good, len(rows))
+
+
+def _drawn_apart(chunk: _Chunk, context: Codes, rows: Ints, codes: Codes, start: int) -> Codes:
+    """Draws again, from there on, what holds a value that another row of its owner has; returns a run of spans."""
+    generator, family, stop = chunk.fitted.generator, chunk.family[rows], codes.shape[1]
+    assert generator is not None  # noqa: S101 - callers have something to draw
+    for block, reuse in chunk.taken.blocks(start, stop):
+        left = np.arange(len(rows))
+        for _ in range(_MOST_TRIES):
+            left = left[chunk.taken.refused(reuse, family[left], codes[left, block.start : block.stop], chunk.rng)]
+            if not len(left):
+                break
+            given = codes[left, : block.start]
+            codes[left, block.start :] = generator.sample(context[left], given, stop, chunk.rng)
+        chunk.taken.take(reuse, family, codes[:, block.start : block.stop])
+    return codes[:, start:]
 
 
 def _place_in_time(chunk: _Chunk, rows: Ints, codes: Codes, values: Ints, first: npt.NDArray[np.bool_]) -> None:

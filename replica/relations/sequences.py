@@ -22,6 +22,9 @@ Ints = npt.NDArray[np.int64]
 _PERIODS = 48
 # A first value belongs to a moment of its owner when the distance varies this much less than the value itself.
 _ANCHORED = 0.8
+# Between these quantiles the distances of ranks are all the same.
+_STEADY = (0.03, 0.97)
+_ENDLESS = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class SequenceCode:
         anchor: the owner's column that first values are counted from; None to count from zero.
         gap: the distance of every later value from the one before; None where no family has two rows.
         periods: the whole range learned, cut into periods of equal weight.
-        last: the greatest value learned; families that run past it are drawn together.
+        last: the greatest value learned; families that run past it are drawn together. Ranks have no end.
     """
 
     column: str
@@ -171,7 +174,16 @@ def fit_sequence(
             least=1 if strict else 0,
         )
     periods = fit_quantiles(values.astype(np.float64), holders, bins=_PERIODS, min_holders=min_holders)
-    return SequenceCode(column, measure, first, anchor, gap, periods, int(np.floor(periods.knots_v[-1])))
+    last = _ENDLESS if _is_steady(values, later) else int(np.floor(periods.knots_v[-1]))
+    return SequenceCode(column, measure, first, anchor, gap, periods, last)
+
+
+def _is_steady(values: Ints, later: npt.NDArray[np.bool_]) -> bool:
+    """True for ranks: nearly all rows are as far from the one before, so how many there are says where they end."""
+    if not later.any():
+        return False
+    low, high = np.quantile(np.diff(values, prepend=0)[later], _STEADY)
+    return bool(low == high)
 
 
 def _choose_anchor(values: Ints, anchors: dict[str, Ints]) -> str | None:
