@@ -1,6 +1,7 @@
 """Runs the benchmarks: all of them, or those that are named.
 
     python -m benchmarks [reading] [loading] [sampling] [memory] [company] [evaluation] [private] [conditioning]
+                         [device]
 
 REPLICA_BENCHMARK_URL names a PostgreSQL server; without it an embedded one is started. Machines are noisy: what can be
 compared is measured in turns within one run, and printed as median and range.
@@ -18,6 +19,7 @@ import psycopg
 
 from benchmarks.company import company
 from benchmarks.conditioning import conditioning
+from benchmarks.device import device
 from benchmarks.evaluation import evaluation
 from benchmarks.loading import loading
 from benchmarks.memory import memory
@@ -36,6 +38,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Workplace], Iterator[tuple[str, list[fl
     "evaluation": evaluation,
     "private": private_adult,
     "conditioning": conditioning,
+    "device": device,
 }
 """Benchmarks by name; each yields what it measured, the figures of its turns, and their unit."""
 

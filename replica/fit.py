@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from replica.errors import FitError
 from replica.fitted import FittedReplica, FittedTable
 from replica.generators import family_for
 from replica.generators.base import Encoded, FitOptions, TableGenerator
+from replica.generators.devices import CPU, to_learn
 from replica.learning.conditioning import context_spec, observe, source_context
 from replica.learning.encoding import EncodedTable, encode_tables, is_copied, is_same_person, references_apart
 from replica.learning.lookups import learn_lookups
@@ -51,6 +52,11 @@ class _Job:
         """About how much there is to do."""
         return len(self.rows) * (len(self.rows.spans) + len(self.context.spans) // 4)
 
+    @property
+    def on_gpu(self) -> bool:
+        """True where the processor does not learn it."""
+        return to_learn(self.options.device, len(self.rows)).type != CPU
+
 
 def fit(
     snapshot: Snapshot, plan: Plan, ddl: Ddl, settings: Settings, report: Report = ignore, guard: Guard | None = None
@@ -82,7 +88,7 @@ def fit(
             generator=table.generator,
             rows=Encoded(observed[table.id][1], layouts[table.id].spans),
             context=source_context(plan, encoded[table.id], seen, specs[table.id]),
-            options=FitOptions(effort=settings.effort),
+            options=FitOptions(effort=settings.effort, device=settings.device),
             seed=settings.seed,
         )
         for table in plan.tables
@@ -120,50 +126,65 @@ def _run(jobs: list[_Job], settings: Settings, report: Report) -> dict[str, Tabl
     """Fits all models: in other processes where that pays, the longest first."""
     jobs = sorted(jobs, key=lambda job: -job.work)
     total = sum(job.work for job in jobs) or 1
-    jobs = _with_time_limits(jobs, total, settings)
+    work = {job.table: job.work for job in jobs}
     models: dict[str, TableGenerator] = {}
     finished = 0
     report(Progress("learn", "", 0, total))
-    by_table = {job.table: job for job in jobs}
-    for table, model in _fit_all(jobs, settings.processes, total):
+    for table, model in _fit_all(_shared_out(jobs, settings)):
         models[table] = model
-        finished += by_table[table].work
+        finished += work[table]
         report(Progress("learn", table, finished, total))
     return models
 
 
-def _with_time_limits(jobs: list[_Job], total: int, settings: Settings) -> list[_Job]:
-    """Shares the minutes that the user gave among the tables by their work."""
+@dataclass(frozen=True)
+class _Shares:
+    """Who fits what.
+
+    Attributes:
+        here: what this process fits, one after the other.
+        elsewhere: what others fit meanwhile; maybe nothing.
+        processes: how many others there are.
+    """
+
+    here: list[_Job]
+    elsewhere: list[_Job]
+    processes: int
+
+
+def _shared_out(jobs: list[_Job], settings: Settings) -> _Shares:
+    """Leaves to other processes what is worth it, and to this one what a GPU learns, which serves one best."""
+    here = [job for job in jobs if job.on_gpu]
+    elsewhere = [job for job in jobs if not job.on_gpu]
+    processes = min(settings.processes, len(elsewhere))
+    if processes < 2 or sum(job.work for job in elsewhere) < _WORTH_PROCESSES:
+        return _Shares(_with_time_limits(jobs, 1, settings), [], 0)
+    return _Shares(_with_time_limits(here, 1, settings), _with_time_limits(elsewhere, processes, settings), processes)
+
+
+def _with_time_limits(jobs: list[_Job], beside_each_other: int, settings: Settings) -> list[_Job]:
+    """Shares the minutes that the user gave among tables by their work."""
     if settings.max_minutes is None:
         return jobs
-    beside_each_other = min(settings.processes, len(jobs)) if _pays(jobs, settings.processes, total) else 1
-    seconds = settings.max_minutes * 60 * beside_each_other
+    longest, total = settings.max_minutes * 60, sum(job.work for job in jobs) or 1
+    seconds = [min(longest * beside_each_other * job.work / total, longest) for job in jobs]
     return [
-        _Job(
-            job.table,
-            job.generator,
-            job.rows,
-            job.context,
-            FitOptions(job.options.effort, max_seconds=min(seconds * job.work / total, settings.max_minutes * 60)),
-            job.seed,
-        )
-        for job in jobs
+        replace(job, options=replace(job.options, max_seconds=most)) for job, most in zip(jobs, seconds, strict=True)
     ]
 
 
-def _pays(jobs: list[_Job], processes: int, total: int) -> bool:
-    """True where other processes save more time than they cost."""
-    return processes > 1 and len(jobs) > 1 and total >= _WORTH_PROCESSES
-
-
-def _fit_all(jobs: list[_Job], processes: int, total: int) -> Iterator[tuple[str, TableGenerator]]:
-    if not _pays(jobs, processes, total):
-        for job in jobs:
+def _fit_all(shares: _Shares) -> Iterator[tuple[str, TableGenerator]]:
+    if not shares.elsewhere:
+        for job in shares.here:
             yield job.table, fit_job(job)
         return
-    with pool_of(min(processes, len(jobs))) as pool:
+    with pool_of(shares.processes) as pool:
         with main_module_hidden():
-            futures: dict[Future[TableGenerator], str] = {pool.submit(fit_job, job): job.table for job in jobs}
+            futures: dict[Future[TableGenerator], str] = {
+                pool.submit(fit_job, job): job.table for job in shares.elsewhere
+            }
+        for job in shares.here:
+            yield job.table, fit_job(job)
         for future in as_completed(futures):
             yield futures[future], _result(future)
 
@@ -189,8 +210,9 @@ def fit_job(job: _Job) -> TableGenerator:
         family = family_for(job.generator, job.rows, job.context, job.options)
         return family.fit(job.rows, job.context, job.options, rng)
     except (ValueError, RuntimeError, FloatingPointError) as error:
+        way_out = "another generator or --device cpu" if job.on_gpu else "another generator"
         raise FitError(
-            f"{job.table}: {job.generator} could not learn it ({type(error).__name__}); try another generator"
+            f"{job.table}: {job.generator} could not learn it ({type(error).__name__}); try {way_out}"
         ) from error
 
 

@@ -287,6 +287,7 @@ class _Making:
             seed=self.seed,
             table=made.plan.id,
             workers=self.settings.processes,
+            device=self.settings.device,
         )
 
     def _above(self, made: MadeTable, rows: slice) -> Codes:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from replica.errors import SettingsError, UnknownNameError
 from replica.generators import CHOICES, DEFAULT_GENERATOR, PRIVATE_GENERATOR
+from replica.generators.devices import AUTO_DEVICE, check_device
 from replica.relations.context import SIGHTS
 
 ROWS_PER_TABLE = 100
@@ -25,8 +26,9 @@ class Settings:
     """Settings of a run.
 
     Attributes:
-        seed: the same seed gives the same database, whatever the number of workers.
+        seed: the same seed gives the same database, whatever the number of workers; a GPU may differ in single rows.
         workers: how many processes and connections to use; None for the number of processors.
+        device: where nets learn and draw: ``auto`` for a CUDA GPU where there is one, or the name of a device of torch.
         generator: the family of generators where the schema map names none; None for the usual one.
         scale: how many times as many rows as the source has; lookups keep theirs.
         rows: exact numbers of rows, by table.
@@ -58,6 +60,7 @@ class Settings:
 
     seed: int = 0
     workers: int | None = None
+    device: str = AUTO_DEVICE
     generator: str | None = None
     scale: float = 1.0
     rows: Mapping[str, int] = field(default_factory=dict)
@@ -87,9 +90,10 @@ class Settings:
         """Checks single values; whether they fit a schema is for the plan to say.
 
         Raises:
-            SettingsError: a value is out of range, or a name is unknown.
+            SettingsError: a value is out of range, a name is unknown, or the device is not there.
         """
         self._check_names()
+        check_device(self.device)
         if not 0 < self.scale <= 10_000:
             raise SettingsError(f"scale {self.scale:g} is out of range: give a number above 0, up to 10000")
         for name, wanted in (("workers", self.workers), ("max minutes", self.max_minutes), ("effort", self.effort)):

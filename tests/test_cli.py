@@ -257,6 +257,8 @@ def test_wrong_words_are_refused_in_one_line(capsys: pytest.CaptureFixture[str])
         ("plan", "postgresql://h/d", "--rows", "x"),
         ("plan", "postgresql://h/d", "--scale", "0"),
         ("plan", "postgresql://h/d", "--generator", "nonsense"),
+        ("fit", "postgresql://h/d", "-o", "x.replica", "--device", "gpu"),
+        ("run", "postgresql://h/d", "postgresql://h/e", "--device", "cuda:99"),
         ("plan", "mysql://h/d"),
         ("plan", "env:REPLICA_NOT_SET_ANYWHERE"),
         ("map",),

@@ -177,6 +177,10 @@ def test_attacks_that_nobody_ran_are_not_passed_unless_there_is_nobody_to_attack
     nobody = replace(honest, privacy=PrivacyReport(None, 0, 0, ()))
     assert statuses(judge(gate, nobody)) == {"privacy.attacks": "does not apply"}
     assert judge(gate, nobody).passed
+    overlooked = replace(honest, privacy=PrivacyReport(None, 0, 0, (), ("public.member",)))
+    (failed,) = judge(gate, overlooked).failed
+    assert (failed.status, "public.member" in failed.text) == ("not run", True)
+    assert verdicts_of(overlooked, judge(gate, overlooked))[2].state == "not run"
 
 
 # Files ---------------------------------------------------------------------------------------------------------------

@@ -1,9 +1,13 @@
-"""Every family of generators learns how spans depend on each other and on their context."""
+"""Every family of generators learns how spans depend on each other and on their context.
+
+REPLICA_TEST_DEVICE=cuda lets a GPU learn and draw.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +18,7 @@ import torch
 from replica.errors import UnknownNameError
 from replica.generators import AUTO, DEFAULT_GENERATOR, GENERATORS, family_for, generator_named
 from replica.generators.base import Encoded, FitOptions, TableGenerator, no_context
+from replica.generators.devices import CPU
 from replica.generators.gan import Gan
 from replica.generators.training import schedule_for
 from replica.generators.vae import Vae
@@ -22,7 +27,8 @@ from replica.kinds.base import Codes, Span
 from replica.state import Arrays, pack, unpack
 
 N = 3000
-OPTIONS = FitOptions(effort=0.5)
+DEVICE = os.environ.get("REPLICA_TEST_DEVICE", CPU)
+OPTIONS = FitOptions(effort=0.5, device=DEVICE)
 SPANS = (
     Span("group", 4),
     Span("follows group", 4),
@@ -73,13 +79,17 @@ def fit(name: str, found: Data, seed: int = 1, options: FitOptions = OPTIONS) ->
     return generator_named(name).fit(found.rows, found.context, options, np.random.default_rng(seed))
 
 
+def draw(generator: TableGenerator, context: Codes, given: Codes, stop: int, rng: np.random.Generator) -> Codes:
+    return generator.sample(context, given, stop, rng, DEVICE)
+
+
 def sampled(generator: TableGenerator, context: npt.NDArray[Any], seed: int = 2) -> Codes:
     """Draws all spans as the caller does: up to the observed one, which copies the one before, and what is behind."""
     context = context.astype(np.int32)
     rng, nothing = np.random.default_rng(seed), np.zeros((len(context), 0), np.int32)
-    first = generator.sample(context, nothing, 4, rng)
+    first = draw(generator, context, nothing, 4, rng)
     given = np.concatenate([first, first[:, 3:4]], axis=1).astype(np.int32)
-    return np.concatenate([given, generator.sample(context, given, 6, rng)], axis=1)
+    return np.concatenate([given, draw(generator, context, given, 6, rng)], axis=1)
 
 
 def joint(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -124,7 +134,7 @@ def test_what_is_given_decides_what_follows(fitted: TableGenerator) -> None:
     context = np.zeros((800, 2), np.int32)
     for group in range(4):
         given = np.full((800, 1), group, np.int32)
-        found = fitted.sample(context, given, 2, np.random.default_rng(0))
+        found = draw(fitted, context, given, 2, np.random.default_rng(0))
         assert found.shape == (800, 1)
         assert np.mean(found[:, 0] == group) > 0.65
 
@@ -142,7 +152,7 @@ def test_the_same_stream_draws_the_same_rows(fitted: TableGenerator, source: Dat
 
 
 def test_no_rows_are_drawn_where_none_are_wanted(fitted: TableGenerator) -> None:
-    found = fitted.sample(np.zeros((0, 2), np.int32), np.zeros((0, 0), np.int32), 4, np.random.default_rng(0))
+    found = draw(fitted, np.zeros((0, 2), np.int32), np.zeros((0, 0), np.int32), 4, np.random.default_rng(0))
     assert found.shape == (0, 4)
 
 
@@ -155,7 +165,7 @@ def test_what_was_learned_survives_being_saved(fitted: TableGenerator, source: D
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_the_same_stream_learns_the_same(name: str) -> None:
-    found, short = data(200), FitOptions(effort=0.1)
+    found, short = data(200), replace(OPTIONS, effort=0.1)
     arrays: list[Arrays] = [{}, {}, {}]
     trees = [pack(fit(name, found, seed, short), kept) for seed, kept in zip((1, 1, 2), arrays, strict=True)]
     assert trees[0] == trees[1]
@@ -177,7 +187,8 @@ def test_the_smallest_tables_can_be_learned(name: str, rows: int) -> None:
 @pytest.mark.parametrize("name", GENERATORS)
 def test_a_span_of_one_code_and_a_table_of_one_span_can_be_learned(name: str) -> None:
     found = Data(Encoded(np.zeros((50, 1), np.int32), (Span("only", 1),)), no_context(50))
-    made = fit(name, found).sample(np.zeros((9, 0), np.int32), np.zeros((9, 0), np.int32), 1, np.random.default_rng(0))
+    nothing = np.zeros((9, 0), np.int32)
+    made = draw(fit(name, found), nothing, nothing, 1, np.random.default_rng(0))
     assert made.tolist() == [[0]] * 9
 
 
@@ -193,7 +204,8 @@ def test_the_default_keeps_what_depends_on_two_others() -> None:
     a, b = rng.integers(0, 2, 4000), rng.integers(0, 2, 4000)
     rows = Encoded(np.stack([a, b, a ^ b], axis=1).astype(np.int32), tuple(Span(name, 2) for name in "abc"))
     found = fit(DEFAULT_GENERATOR, Data(rows, no_context(4000)))
-    made = found.sample(np.zeros((2000, 0), np.int32), np.zeros((2000, 0), np.int32), 3, np.random.default_rng(0))
+    nothing = np.zeros((2000, 0), np.int32)
+    made = draw(found, nothing, nothing, 3, np.random.default_rng(0))
     assert np.mean(made[:, 2] == made[:, 0] ^ made[:, 1]) > 0.9
 
 
@@ -234,5 +246,5 @@ def test_auto_chooses_by_rows_spans_and_time(rows: int, spans: int, max_seconds:
 def test_codes_of_the_context_that_were_never_seen_are_no_obstacle(name: str) -> None:
     found = data(60)
     seen = Data(found.rows, Encoded(found.context.codes, (Span("above", 7), Span("more above", 2))))
-    made = sampled(fit(name, seen, options=FitOptions(effort=0.1)), np.full((40, 2), [6, 1], np.int32))
+    made = sampled(fit(name, seen, options=replace(OPTIONS, effort=0.1)), np.full((40, 2), [6, 1], np.int32))
     assert all(set(made[:, i]) <= set(found.rows.codes[:, i]) for i in (0, 1, 2, 5))

@@ -706,6 +706,22 @@ def test_unique_codes_differ_however_many_rows_there_are(total: int) -> None:
     assert len(set(made)) == total
 
 
+@pytest.mark.parametrize("unique", [True, False])
+def test_numbers_of_all_lengths_come_back_in_whatever_order_rows_stand(unique: bool) -> None:
+    source = [f"{owner}_{order}" for owner in range(1, 40_000) for order in range(owner % 3)]
+    values = pa.array(source)
+    made = fitted("code", TEXT, values, options={"unique": unique})
+    assert len(made.spans) == 1
+    texts = made.decode(made.encode(values), rows_for(len(source))).to_pylist()
+    lengths = [np.bincount([len(text) for text in found], minlength=9) / len(source) for found in (source, texts)]
+    assert np.abs(lengths[0] - lengths[1]).max() < 0.02
+    assert {text.count("_") for text in texts} == {1}
+    # Forms with room for all rows are those of the row itself.
+    same = [len(one) == len(other) for one, other in zip(source, texts, strict=True) if len(one) > 6]
+    assert np.mean(same) > 0.85
+    assert not unique or len(set(texts)) == len(texts)
+
+
 def test_which_pattern_a_row_follows_is_a_code() -> None:
     source = ["12345", "AB1 2CD", "12345-6789"] * 60
     made = made_of("code", [f"{i:05}" if v == "12345" else v for i, v in enumerate(source)])

@@ -12,6 +12,7 @@ import typer
 
 from replica.errors import SettingsError
 from replica.generators import CHOICES, DEFAULT_GENERATOR, PRIVATE_GENERATOR
+from replica.generators.devices import DEVICES
 from replica.settings import Settings
 
 _DEFAULTS = Settings()
@@ -58,6 +59,11 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
         int | None,
         None,
         _option("workers", help="Processes and connections.", show_default="number of processors"),
+    ),
+    "device": (
+        str,
+        _DEFAULTS.device,
+        _option("device", help=f"Where nets learn and draw: {', '.join(DEVICES)}."),
     ),
     "scale": (
         float,
@@ -219,8 +225,8 @@ PLANNING: Final = (
     "subject",
     "public",
 )
-LEARNING: Final = (*PLANNING, "seed", "workers", "max_minutes", "effort", "fit_rows", "control", "record")
-WRITING: Final = ("replace", "seed", "workers", "scale", "rows", "rebalance", "where", "rules", "record")
+LEARNING: Final = (*PLANNING, "seed", "workers", "device", "max_minutes", "effort", "fit_rows", "control", "record")
+WRITING: Final = ("replace", "seed", "workers", "device", "scale", "rows", "rebalance", "where", "rules", "record")
 RUNNING: Final = tuple(dict.fromkeys((*WRITING, *LEARNING)))
 
 

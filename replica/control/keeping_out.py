@@ -108,7 +108,10 @@ def _subject(schema: Schema, roles: Mapping[str, Role], settings: Settings) -> s
         return wanted
     found = [name for name, role in roles.items() if role == "subject"]
     if not found:
-        raise PlanError("--control: no table of persons was found: name the table whose rows they are with --subject")
+        raise PlanError(
+            "--control: no table of persons was found: name the table whose rows they are with --subject, or leave"
+            " --control out where the data are about nobody"
+        )
     if len(found) > 1:
         raise PlanError(f"--control: several tables are of persons: name one with --subject: {some_of(found)}")
     return found[0]

@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from replica.generators.devices import CPU
 from replica.kinds.base import Codes, Span
 
 Spans = tuple[Span, ...]
@@ -42,10 +43,12 @@ class FitOptions:
         effort: 1.0 for the usual number of passes over the rows; less for a quicker, rougher fit.
         max_seconds: stop learning after about this long; None for no limit. A run that is stopped by the clock is not
             repeatable.
+        device: where nets are computed, by a name of :data:`~replica.generators.devices.DEVICES`.
     """
 
     effort: float = 1.0
     max_seconds: float | None = None
+    device: str = CPU
 
 
 class TableGenerator(Protocol):
@@ -62,7 +65,7 @@ class TableGenerator(Protocol):
             rng: the random stream of the fit.
         """
 
-    def sample(self, context: Codes, given: Codes, stop: int, rng: np.random.Generator) -> Codes:
+    def sample(self, context: Codes, given: Codes, stop: int, rng: np.random.Generator, device: str = CPU) -> Codes:
         """Draws the spans from the first that is not given up to, not including, ``stop``.
 
         Args:
@@ -70,6 +73,7 @@ class TableGenerator(Protocol):
             given: codes of the first spans of each row; shape (rows, given spans).
             stop: place of the first span that is not drawn. No span between may be an observed one.
             rng: the random stream.
+            device: where nets are computed, as in :class:`FitOptions`.
 
         Returns:
             Codes of the drawn spans: shape (rows, stop - given spans).

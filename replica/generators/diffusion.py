@@ -8,66 +8,46 @@ span given any others. Rows are made by revealing spans in an order drawn anew f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
 
 import numpy as np
 import torch
 
-from replica.generators.base import Encoded, FitOptions, Spans
-from replica.generators.nets import Heads, Known, SpanBlocks, blocks, draw
-from replica.generators.pieces import PieceGenerator, PieceNet, Rows, example_rows, weights_of
-from replica.generators.training import Task, torch_generator, train, use_one_thread
+from replica.generators.base import Spans
+from replica.generators.nets import Known, SpanBlocks, blocks, draw
+from replica.generators.pieces import LikelyNet, PieceGenerator, PieceNet, Rows
+from replica.generators.training import Pace
 
-_RATE = 6e-3
-_DECAY = 0.05
 _BLOCKS = 1
 # Spans are revealed a group at a time, where there are more than this.
 _STEPS = 24
-# How many more steps of learning than a family that learns one order only.
-_MORE = 2.0
 
 
 @dataclass(frozen=True)
 class Diffusion(PieceGenerator):
     """A fitted model."""
 
-    @classmethod
-    def fit(cls, rows: Encoded, context: Encoded, options: FitOptions, rng: np.random.Generator) -> Self:
-        """See :meth:`replica.generators.base.TableGenerator.fit`."""
-        use_one_thread()
-        width, generator = _width(len(rows)), torch_generator(rng)
-        net = _Net(rows.spans, context.spans, width, generator)
-        net.heads.start_from(rows)
-        examples = example_rows(rows, context)
-
-        def loss(at: torch.Tensor) -> torch.Tensor:
-            # Rows that judge are hidden in the same way every time.
-            stream = generator if net.training else torch.Generator().manual_seed(0)
-            return net.loss(examples(at, stream), stream)
-
-        options = replace(options, effort=options.effort * _MORE)
-        train(Task(len(rows), loss, net), options, rng, rate=_RATE, decay=_DECAY)
-        return cls(rows.spans, context.spans, width, weights_of(net))
-
-    def _build(self) -> _Net:
-        return _Net(self.spans, self.context, self.width, torch.Generator())
+    @staticmethod
+    def _net_type() -> type[PieceNet]:
+        return _Net
 
 
-def _width(rows: int) -> int:
-    return int(np.select([rows < 2_000, rows < 10_000, rows < 200_000], [48, 64, 96], 128))
-
-
-class _Net(PieceNet):
+class _Net(LikelyNet):
     """What is known is embedded and summed; every span that is hidden is read off that state by a block of its own."""
 
+    _pace = Pace(rate=6e-3, decay=0.05, more=2.0)
+
     def __init__(self, spans: Spans, context: Spans, width: int, generator: torch.Generator) -> None:
-        super().__init__()
+        super().__init__(spans, context, width, generator)
         self.known = Known(spans, context, width, generator)
         self.trunk = blocks(_BLOCKS, width, generator)
         self.blocks = SpanBlocks(len(spans), width, generator)
-        self.heads = Heads(spans, width, generator)
+
+    @staticmethod
+    def width_for(rows: int) -> int:
+        """See :meth:`replica.generators.pieces.PieceNet.width_for`."""
+        return int(np.select([rows < 2_000, rows < 10_000, rows < 200_000], [48, 64, 96], 128))
 
     def _state(self, rows: Rows, known: torch.Tensor) -> torch.Tensor:
         state: torch.Tensor = self.trunk(self.known(rows.above, rows.codes, known))
@@ -77,7 +57,7 @@ class _Net(PieceNet):
         """The bound on the negative log likelihood of the wanted spans, with a random number of them hidden."""
         piece = rows.piece
         total = piece.wanted.sum(dim=1, keepdim=True)
-        shown = (torch.rand(len(rows), 1, generator=generator) * total).floor()
+        shown = (torch.rand(len(rows), 1, generator=generator, device=generator.device) * total).floor()
         hidden = piece.wanted * (_ranks(piece.wanted, generator) >= shown)
         seen = self.blocks.of(slice(None), self._state(rows, piece.known + piece.wanted - hidden))
         weight = total / (total - shown)
@@ -101,5 +81,5 @@ class _Net(PieceNet):
 
 def _ranks(wanted: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """A random order of the wanted spans of each row: 0 for the first; shape (rows, spans)."""
-    order = torch.rand(wanted.shape, generator=generator) + (1 - wanted) * 2
+    order = torch.rand(wanted.shape, generator=generator, device=generator.device) + (1 - wanted) * 2
     return order.argsort(dim=1).argsort(dim=1)

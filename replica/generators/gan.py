@@ -10,7 +10,6 @@ inner product as its kernel (Gretton et al. 2012).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -20,9 +19,9 @@ from torch import nn
 from torch.nn import functional
 
 from replica.generators.base import Encoded, FitOptions, Spans
-from replica.generators.nets import Dense, Heads, Known, blocks, draw, starts_of
-from replica.generators.pieces import PieceGenerator, PieceNet, Rows, example_rows, weights_of
-from replica.generators.training import clock, copy_of, follow, put, torch_generator, use_one_thread
+from replica.generators.nets import Dense, Known, blocks, starts_of
+from replica.generators.pieces import Lesson, PieceGenerator, PieceNet, Rows
+from replica.generators.training import Average, Gradients, Task, clock, fused, put
 
 _RATE = 8e-3
 _MOMENTA = (0.0, 0.9)
@@ -38,8 +37,6 @@ _PENALTY = 10.0
 _PAIRS = 10.0
 # Codes rarer than this hardly count for more.
 _RARE = 0.02
-# How far the logits are from those of independent columns when learning begins: at rest there no latent would matter.
-_SPREAD = 1.0
 # Size of what is known of a row beside the noise, which has 1.
 _TOLD = 2.5
 
@@ -48,43 +45,41 @@ _TOLD = 2.5
 class Gan(PieceGenerator):
     """A fitted model: the generator alone, since the critic is not needed any more."""
 
-    @classmethod
-    def fit(cls, rows: Encoded, context: Encoded, options: FitOptions, rng: np.random.Generator) -> Self:
-        """See :meth:`replica.generators.base.TableGenerator.fit`."""
-        use_one_thread()
-        width, generator = _width(len(rows)), torch_generator(rng)
-        net = _Net(rows.spans, context.spans, width, generator)
-        net.heads.start_from(rows)
-        game = _Game(net, _Critic(rows.spans, context.spans, width, generator), _Pairs.of(rows, context), generator)
-        examples = example_rows(rows, context)
-        size = 256 if len(rows) < _FEW else 512
-
-        def batch() -> Rows:
-            return examples(torch.randint(len(rows), (size,), generator=generator), generator)
-
-        _play(game, batch, _steps(len(rows), options), clock(options.max_seconds))
-        return cls(rows.spans, context.spans, width, weights_of(net))
-
-    def _build(self) -> _Net:
-        return _Net(self.spans, self.context, self.width, torch.Generator())
-
-
-def _width(rows: int) -> int:
-    return 64 if rows < _FEW else 128
+    @staticmethod
+    def _net_type() -> type[PieceNet]:
+        return _Net
 
 
 class _Net(PieceNet):
-    """The generator: noise and condition to distributions over codes."""
+    """The generator: noise and condition to distributions over codes.
+
+    Attributes:
+        span_of: the span of each code; shape (codes of all spans,).
+    """
+
+    span_of: torch.Tensor
+    # At rest there no noise would matter.
+    _spread = 1.0
 
     def __init__(self, spans: Spans, context: Spans, width: int, generator: torch.Generator) -> None:
-        super().__init__()
+        super().__init__(spans, context, width, generator)
         self.condition = Known(spans, context, width, generator, scale=_TOLD * (len(spans) + len(context)) ** -0.5)
         self.noise = Dense(_NOISE, width, generator)
         self.trunk = blocks(2, width, generator)
-        self.heads = Heads(spans, width, generator, scale=_SPREAD)
+        sizes = torch.tensor([span.cardinality for span in spans])
+        self.register_buffer("span_of", torch.arange(len(spans)).repeat_interleave(sizes), persistent=False)
+
+    @staticmethod
+    def width_for(rows: int) -> int:
+        """See :meth:`replica.generators.pieces.PieceNet.width_for`."""
+        return 64 if rows < _FEW else 128
+
+    def learn(self, lesson: Lesson) -> None:
+        """See :meth:`replica.generators.pieces.PieceNet.learn`."""
+        _play(_Game.of(self, lesson), lesson)
 
     def _state(self, rows: Rows, generator: torch.Generator) -> torch.Tensor:
-        noise = torch.randn(len(rows), _NOISE, generator=generator)
+        noise = torch.randn(len(rows), _NOISE, generator=generator, device=generator.device)
         state: torch.Tensor = self.trunk(self.noise(noise) + self.condition(rows.above, rows.codes, rows.piece.known))
         return state
 
@@ -92,7 +87,7 @@ class _Net(PieceNet):
         """Draws codes of all spans as indicators that pass gradients on: shape (rows, codes of all spans)."""
         parts = []
         for logits in self.heads(self._state(rows, generator)):
-            uniform = torch.rand(logits.shape, generator=generator).clamp_(1e-9, 1 - 1e-7)
+            uniform = torch.rand(logits.shape, generator=generator, device=generator.device).clamp_(1e-9, 1 - 1e-7)
             soft = torch.softmax((logits - torch.log(-torch.log(uniform))) / _TEMPERATURE, dim=1)
             hard = functional.one_hot(soft.argmax(dim=1), soft.shape[1])
             parts.append(hard + soft - soft.detach())
@@ -101,10 +96,7 @@ class _Net(PieceNet):
     @torch.no_grad()
     def sample(self, rows: Rows, generator: torch.Generator) -> torch.Tensor:
         """See :meth:`replica.generators.pieces.PieceNet.sample`."""
-        state = self._state(rows, generator)
-        for i in torch.nonzero(rows.piece.wanted[:1].sum(dim=0)).flatten().tolist():
-            rows.codes[:, i] = draw(self.heads.of(i, state), generator)
-        return rows.codes
+        return self.draw_wanted(self._state(rows, generator), rows, generator)
 
 
 class _Critic(nn.Module):
@@ -145,15 +137,15 @@ class _Pairs:
     starts: torch.Tensor
 
     @classmethod
-    def of(cls, rows: Encoded, context: Encoded) -> Self:
+    def of(cls, rows: Encoded, context: Encoded, device: torch.device) -> Self:
         """Weighs codes so that rare ones count: nearly by the inverse of their share, as in a chi-squared distance."""
-        codes, above = (_rarities(each) for each in (rows, context))
-        return cls(codes, above, torch.from_numpy(starts_of(context.spans)))
+        codes, above = (_rarities(each).to(device) for each in (rows, context))
+        return cls(codes, above, starts_of(context.spans).to(device))
 
     def apart(self, made: torch.Tensor, real: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
         """Returns the sum of the squares of differences, per span."""
         # Rows are fewer than codes, so the squares come cheaper from inner products of rows.
-        shared = torch.zeros(len(above), len(above))
+        shared = made.new_zeros(len(above), len(above))
         for codes, weights in zip(above.T, self.above[above + self.starts].T, strict=True):
             shared += (codes[:, None] == codes) * weights
         left = made * self.codes, real * self.codes
@@ -176,13 +168,20 @@ class _Game:
         net: the generator.
         critic: the critic.
         pairs: what compares their rows beside the critic.
-        generator: the random stream of both.
+        stream: the random stream of both.
     """
 
     net: _Net
     critic: _Critic
     pairs: _Pairs
-    generator: torch.Generator
+    stream: torch.Generator
+
+    @classmethod
+    def of(cls, net: _Net, lesson: Lesson) -> Self:
+        """Returns the game of a generator against a critic as wide."""
+        critic = _Critic(lesson.rows.spans, lesson.context.spans, net.width, lesson.stream)
+        pairs = _Pairs.of(lesson.rows, lesson.context, lesson.stream.device)
+        return cls(net, critic.to(lesson.stream.device), pairs, lesson.stream)
 
     def critic_loss(self, rows: Rows) -> torch.Tensor:
         """How badly the critic tells made rows from real ones, and how far its slope is from 1 between them."""
@@ -191,7 +190,8 @@ class _Game:
             made = self._made(rows, real)
         condition = self.critic.condition(rows.above, rows.codes, rows.piece.known)
         gap = self.critic(made, condition).mean() - self.critic(real, condition).mean()
-        mix = torch.rand(len(rows) // _PACK, 1, generator=self.generator).repeat_interleave(_PACK, dim=0)
+        mix = torch.rand(len(rows) // _PACK, 1, generator=self.stream, device=self.stream.device)
+        mix = mix.repeat_interleave(_PACK, dim=0)
         between = (made * mix + real * (1 - mix)).requires_grad_()
         figures = self.critic(between, condition.detach())
         (slope,) = torch.autograd.grad(figures.sum(), between, create_graph=True)
@@ -211,10 +211,10 @@ class _Game:
     def _made(self, rows: Rows, real: torch.Tensor) -> torch.Tensor:
         """Rows with their wanted spans made, as indicators."""
         wanted = self._wanted(rows)
-        return self.net.soft_codes(rows, self.generator) * wanted + real * (1 - wanted)
+        return self.net.soft_codes(rows, self.stream) * wanted + real * (1 - wanted)
 
     def _wanted(self, rows: Rows) -> torch.Tensor:
-        return rows.piece.wanted.repeat_interleave(torch.tensor(self.net.heads.sizes), dim=1)
+        return rows.piece.wanted[:, self.net.span_of]
 
 
 def _indicators(rows: Rows, sizes: list[int]) -> torch.Tensor:
@@ -226,26 +226,46 @@ def _steps(rows: int, options: FitOptions) -> int:
     return max(10, int(_STEPS * min(1.0, (rows / 3_000) ** 0.5) * options.effort))
 
 
-def _play(game: _Game, batch: Callable[[], Rows], steps: int, late: Callable[[], bool]) -> None:
+def _play(game: _Game, lesson: Lesson) -> None:
     """Moves critic and generator in turn, at a rate that falls in the second half; the generator's average is kept.
 
     There is no likelihood to stop by, so that all steps are taken.
     """
-    average = copy_of(game.net)
-    optimizers = [
-        torch.optim.AdamW(each.parameters(), lr=_RATE, betas=_MOMENTA, weight_decay=_DECAY)
-        for each in (game.critic, game.net)
+    n, stream, examples = len(lesson.rows), game.stream, lesson.examples()
+    size, steps = 256 if n < _FEW else 512, _steps(n, lesson.options)
+    players = [
+        _Player.of(Task(n, lambda at: game.critic_loss(examples.at(at, stream)), game.critic, stream), steps),
+        _Player.of(Task(n, lambda at: game.generator_loss(examples.at(at, stream)), game.net, stream), steps),
     ]
-    falling = [
-        torch.optim.lr_scheduler.LambdaLR(each, lambda step: min(1.0, 2 - 2 * step / steps)) for each in optimizers
-    ]
-    for step in range(steps):
-        for loss, optimizer, rate in zip((game.critic_loss, game.generator_loss), optimizers, falling, strict=True):
-            optimizer.zero_grad(set_to_none=True)
-            loss(batch()).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            rate.step()
-        follow(average, game.net, step + 1)
+    average, late = Average(game.net), clock(lesson.options.max_seconds)
+    for _ in range(steps):
+        for player in players:
+            player.move(torch.randint(n, (size,), generator=stream, device=stream.device))
+        average.follow()
         if late():
             break
-    put(game.net, average)
+    put(game.net, average.weights)
+
+
+@dataclass(frozen=True)
+class _Player:
+    """Who takes a step when it is their turn."""
+
+    gradients: Gradients
+    optimizer: torch.optim.Optimizer
+    falling: torch.optim.lr_scheduler.LRScheduler
+
+    @classmethod
+    def of(cls, task: Task, steps: int) -> Self:
+        """Returns who fits the net of a task, in so many steps."""
+        optimizer = torch.optim.AdamW(
+            task.net.parameters(), lr=_RATE, betas=_MOMENTA, weight_decay=_DECAY, fused=fused(task.net)
+        )
+        falling = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, 2 - 2 * step / steps))
+        return cls(Gradients(task), optimizer, falling)
+
+    def move(self, at: torch.Tensor) -> None:
+        """Takes a step, by the rows at some places."""
+        self.gradients.find(at)
+        self.optimizer.step()
+        self.falling.step()

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from replica.generators.base import Encoded, FitOptions, Spans
+from replica.generators.devices import CPU
 from replica.kinds.base import Codes
 
 Floats = npt.NDArray[np.float64]
@@ -58,7 +59,7 @@ class Marginal:
             tables.append(_table(known, sizes, parent, at))
         return cls(rows.spans, context.spans, tuple(parents), tuple(tables))
 
-    def sample(self, context: Codes, given: Codes, stop: int, rng: np.random.Generator) -> Codes:
+    def sample(self, context: Codes, given: Codes, stop: int, rng: np.random.Generator, device: str = CPU) -> Codes:  # noqa: ARG002 - part of the protocol
         """See :meth:`replica.generators.base.TableGenerator.sample`."""
         n, n_given = len(context), given.shape[1]
         known = np.concatenate([context, given, np.zeros((n, stop - n_given), np.int32)], axis=1)

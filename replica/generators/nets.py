@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional
@@ -49,11 +48,15 @@ def blocks(n: int, width: int, generator: torch.Generator) -> nn.Sequential:
 class Known(nn.Module):
     """What is known of rows as one vector each: the sum of the embeddings of their context and of some spans."""
 
+    starts: torch.Tensor
+    context_starts: torch.Tensor
+
     def __init__(
         self, spans: Spans, context: Spans, width: int, generator: torch.Generator, scale: float = 0.1
     ) -> None:
         super().__init__()
-        self.starts, self.context_starts = (torch.from_numpy(starts_of(each)) for each in (spans, context))
+        for name, each in (("starts", spans), ("context_starts", context)):
+            self.register_buffer(name, starts_of(each), persistent=False)
         sizes = [max(1, sum(span.cardinality for span in each)) for each in (spans, context)]
         self.codes, self.above = (_random((size, width), scale, generator) for size in sizes)
         self.hidden = _random((len(spans), width), scale, generator)
@@ -106,10 +109,9 @@ class Heads(nn.Module):
     @torch.no_grad()
     def start_from(self, rows: Encoded) -> None:
         """Starts from independent columns, and never gives a code that no row has."""
-        counts = [np.bincount(rows.codes[:, i], minlength=size) for i, size in enumerate(self.sizes)]
-        smoothed = [(each + 0.1) / (each + 0.1).sum() for each in counts]
-        self.layer.bias.copy_(torch.from_numpy(np.log(np.concatenate(smoothed)).astype(np.float32)))
-        self.get_buffer("never").copy_(torch.where(torch.from_numpy(np.concatenate(counts)) == 0, _NEVER, 0.0))
+        levels, never = zip(*(starting_logits(rows, i) for i in range(len(self.sizes))), strict=True)
+        self.layer.bias.copy_(torch.cat(levels))
+        self.get_buffer("never").copy_(torch.cat(never))
 
     def of(self, i: int, state: torch.Tensor) -> torch.Tensor:
         """Returns the logits of one span, from vectors: shape (rows, cardinality)."""
@@ -139,14 +141,20 @@ class Heads(nn.Module):
 def draw(logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Draws a code per row by inverting the distribution function: shape (rows,)."""
     summed = torch.softmax(logits, dim=1).cumsum(dim=1)
-    draws = torch.rand(len(logits), 1, generator=generator) * summed[:, -1:]
+    draws = torch.rand(len(logits), 1, generator=generator, device=generator.device) * summed[:, -1:]
     return torch.searchsorted(summed, draws).squeeze(1).clamp_(max=logits.shape[1] - 1)
 
 
-def starts_of(spans: Spans) -> npt.NDArray[np.int64]:
-    """Where the embeddings of each span begin."""
-    return np.cumsum([0, *(span.cardinality for span in spans)])[:-1].astype(np.int64)
+def starting_logits(rows: Encoded, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns the logits of a span's codes by their shares, and what bars those that no row has: (codes,) each."""
+    counts = torch.from_numpy(np.bincount(rows.codes[:, i], minlength=rows.spans[i].cardinality).astype(np.float32))
+    return torch.log((counts + 0.1) / (counts + 0.1).sum()), torch.where(counts == 0, _NEVER, 0.0)
+
+
+def starts_of(spans: Spans) -> torch.Tensor:
+    """Where the embeddings of each span begin: shape (spans,)."""
+    return torch.from_numpy(np.cumsum([0, *(span.cardinality for span in spans)])[:-1].astype(np.int64))
 
 
 def _random(shape: tuple[int, ...], scale: float, generator: torch.Generator) -> nn.Parameter:
-    return nn.Parameter(torch.randn(shape, generator=generator) * scale)
+    return nn.Parameter(torch.randn(shape, generator=generator, device=generator.device) * scale)

@@ -60,6 +60,8 @@ def find_twins(spans: Spans, context: Spans) -> tuple[Twin, ...]:
 class Twins(nn.Module):
     """The pull and the agreement of all twins of a row."""
 
+    spans: torch.Tensor
+
     def __init__(self, twins: Sequence[Twin], width: int) -> None:
         super().__init__()
         self.twins = twins
@@ -67,6 +69,7 @@ class Twins(nn.Module):
         self.levels = nn.ParameterList([nn.Parameter(torch.zeros(_ranges(twin))) for twin in twins])
         self.agreed = nn.Parameter(torch.zeros(len(twins), width))
         self.of = {twin.drawn: [k for k, other in enumerate(twins) if other.drawn == twin.drawn] for twin in twins}
+        self.register_buffer("spans", torch.tensor([twin.span for twin in twins], dtype=torch.int64), persistent=False)
         for k, twin in enumerate(twins):
             self.register_buffer(f"range{k}", _range_of(twin), persistent=False)
 
@@ -95,14 +98,13 @@ class Twins(nn.Module):
         if not self.twins:
             return embedded
         agreed = torch.stack([self._agrees(twin, codes, above) for twin in self.twins], dim=1)
-        spans = torch.tensor([twin.span for twin in self.twins])
-        return embedded.index_add(1, spans, agreed.unsqueeze(2) * self.agreed)
+        return embedded.index_add(1, self.spans, agreed.unsqueeze(2) * self.agreed)
 
     def agreement(self, codes: torch.Tensor, above: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Returns the sum of the same over some neighbouring spans: shape (rows, width)."""
         chosen = [k for k, twin in enumerate(self.twins) if start <= twin.span < stop]
         if not chosen:
-            return torch.zeros(len(codes), self.agreed.shape[1])
+            return self.agreed.new_zeros(len(codes), self.agreed.shape[1])
         agreed = torch.stack([self._agrees(self.twins[k], codes, above) for k in chosen], dim=1)
         return agreed @ self.agreed[chosen]
 

@@ -8,29 +8,23 @@ with the rest: a normalizing flow given the same condition (Chen et al. 2017).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
-from replica.generators.base import Encoded, FitOptions, Spans
-from replica.generators.nets import Dense, Heads, Known, blocks, draw
-from replica.generators.pieces import PieceGenerator, PieceNet, Rows, example_rows, weights_of
-from replica.generators.training import Task, torch_generator, train, use_one_thread
+from replica.generators.base import Spans
+from replica.generators.nets import Dense, Known, blocks
+from replica.generators.pieces import LikelyNet, PieceGenerator, PieceNet, Rows
+from replica.generators.training import Pace
 
-_RATE = 6e-3
-_DECAY = 0.1
 _BLOCKS = 1
 _LATENTS = 16
 _COUPLINGS = 4
 # The weight of the divergence.
 _BETA = 0.2
-# How many more steps of learning than the default family takes.
-_MORE = 3.0
-# How far the logits are from those of independent columns when learning begins: at rest there no latent would matter.
-_SPREAD = 1.0
+# Size of what is known of a row.
 _TOLD = 1.0
 
 
@@ -38,37 +32,20 @@ _TOLD = 1.0
 class Vae(PieceGenerator):
     """A fitted model; the encoder is kept with it."""
 
-    @classmethod
-    def fit(cls, rows: Encoded, context: Encoded, options: FitOptions, rng: np.random.Generator) -> Self:
-        """See :meth:`replica.generators.base.TableGenerator.fit`."""
-        use_one_thread()
-        width, generator = _width(len(rows)), torch_generator(rng)
-        net = _Net(rows.spans, context.spans, width, generator)
-        net.heads.start_from(rows)
-        examples = example_rows(rows, context)
-
-        def loss(at: torch.Tensor) -> torch.Tensor:
-            # Rows that judge are judged in the same way every time.
-            stream = generator if net.training else torch.Generator().manual_seed(0)
-            return net.loss(examples(at, stream), stream)
-
-        options = replace(options, effort=options.effort * _MORE)
-        train(Task(len(rows), loss, net), options, rng, rate=_RATE, decay=_DECAY)
-        return cls(rows.spans, context.spans, width, weights_of(net))
-
-    def _build(self) -> _Net:
-        return _Net(self.spans, self.context, self.width, torch.Generator())
+    @staticmethod
+    def _net_type() -> type[PieceNet]:
+        return _Net
 
 
-def _width(rows: int) -> int:
-    return int(np.select([rows < 2_000, rows < 200_000], [64, 128], 192))
-
-
-class _Net(PieceNet):
+class _Net(LikelyNet):
     """Encoder, prior and decoder; each sees what is known of a row in embeddings of its own."""
 
+    _pace = Pace(rate=6e-3, decay=0.1, more=3.0)
+    # At rest there no latent would matter.
+    _spread = 1.0
+
     def __init__(self, spans: Spans, context: Spans, width: int, generator: torch.Generator) -> None:
-        super().__init__()
+        super().__init__(spans, context, width, generator)
         self.row = Known(spans, context, width, generator)
         self.encoder = blocks(_BLOCKS, width, generator)
         self.posterior = Dense(width, 2 * _LATENTS, generator, scale=0.1)
@@ -76,7 +53,11 @@ class _Net(PieceNet):
         self.prior = _Flow(_LATENTS, width, generator)
         self.latent = Dense(_LATENTS, width, generator)
         self.decoder = blocks(_BLOCKS, width, generator)
-        self.heads = Heads(spans, width, generator, scale=_SPREAD)
+
+    @staticmethod
+    def width_for(rows: int) -> int:
+        """See :meth:`replica.generators.pieces.PieceNet.width_for`."""
+        return int(np.select([rows < 2_000, rows < 200_000], [64, 128], 192))
 
     def loss(self, rows: Rows, generator: torch.Generator) -> torch.Tensor:
         """The mean over rows of the negative evidence lower bound of the wanted spans (Kingma and Welling 2014)."""
@@ -84,7 +65,7 @@ class _Net(PieceNet):
         seen = self.encoder(self.row(rows.above, rows.codes, known + wanted))
         mean, spread = self.posterior(seen).chunk(2, dim=1)
         log_std = 3 * torch.tanh(spread / 3) - 1
-        noise = torch.randn(mean.shape, generator=generator)
+        noise = torch.randn(mean.shape, generator=generator, device=generator.device)
         condition = self.condition(rows.above, rows.codes, known)
         z = mean + log_std.exp() * noise
         # Both densities without the constant that they share.
@@ -102,9 +83,7 @@ class _Net(PieceNet):
         """See :meth:`replica.generators.pieces.PieceNet.sample`."""
         condition = self.condition(rows.above, rows.codes, rows.piece.known)
         state = self._decode(self.prior.draw(condition, generator), condition)
-        for i in torch.nonzero(rows.piece.wanted[:1].sum(dim=0)).flatten().tolist():
-            rows.codes[:, i] = draw(self.heads.of(i, state), generator)
-        return rows.codes
+        return self.draw_wanted(state, rows, generator)
 
 
 class _Flow(nn.Module):
@@ -127,7 +106,7 @@ class _Flow(nn.Module):
         """Returns the log density without its constant: shape (rows,)."""
         condition = self.norm(condition)
         still, moved = z.chunk(2, dim=1)
-        total = torch.zeros(len(z))
+        total = z.new_zeros(len(z))
         for i in range(_COUPLINGS):
             shift, scale = self._step(i, still, condition)
             still, moved = (moved - shift) * (-scale).exp(), still
@@ -137,7 +116,8 @@ class _Flow(nn.Module):
     def draw(self, condition: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Draws latents: (rows, latents)."""
         condition = self.norm(condition)
-        still, moved = torch.randn(len(condition), self.size, generator=generator).chunk(2, dim=1)
+        noise = torch.randn(len(condition), self.size, generator=generator, device=generator.device)
+        still, moved = noise.chunk(2, dim=1)
         for i in reversed(range(_COUPLINGS)):
             shift, scale = self._step(i, moved, condition)
             still, moved = moved, still * scale.exp() + shift

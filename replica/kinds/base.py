@@ -146,6 +146,16 @@ def is_null(values: pa.Array) -> npt.NDArray[np.bool_]:
     return mask
 
 
+def spread(places: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
+    """Returns at most so many of some places, evenly from the first to the last.
+
+    Rows stand in some order, and what the first of them are like says little of the last.
+    """
+    if len(places) <= most:
+        return places
+    return places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
+
+
 def masked(values: pa.Array, null: npt.NDArray[np.bool_]) -> pa.Array:
     """Returns the array with nulls where ``null`` is True."""
     if not null.any():

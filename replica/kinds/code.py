@@ -15,13 +15,14 @@ import pyarrow as pa
 
 from replica.databases.base import Reading
 from replica.kinds import checksums
-from replica.kinds.base import Codes, ColumnData, Rows, Span, is_null, masked
+from replica.kinds.base import Codes, ColumnData, Rows, Span, is_null, masked, spread
 from replica.schema.model import Column
 
 _SAMPLE = 20_000
 # Where values fall into more patterns than this, letters and digits are mixed at random (hex, base 64).
 _MAX_PATTERNS = 12
-# The same where first characters name a country, each of which has forms of its own.
+# The same where first characters name a country, each of which has forms of its own, and where forms differ in nothing
+# but how many digits there are.
 _MAX_PREFIXED = 60
 # How many times as many combinations as rows the counted slots have at least, so that values do not look counted;
 # and a limit that keeps the arithmetic within 64 bits.
@@ -144,7 +145,7 @@ class CodeKind:
 
 def sample_texts(data: ColumnData) -> list[str]:
     """Some of the values: of each holder one of a form, so that whatever counts texts counts holders."""
-    present = np.flatnonzero(~is_null(data.values))[:_SAMPLE]
+    present = spread(np.flatnonzero(~is_null(data.values)), _SAMPLE)
     texts: list[str] = data.values.take(pa.array(present)).to_pylist()
     if data.holders is None:
         return texts
@@ -173,6 +174,8 @@ def find_patterns(
     issuer = checksums.prefix_length(checksums.find_scheme(texts))
     length, most = prefix or (lambda _: issuer), _MAX_PREFIXED if prefix or issuer else _MAX_PATTERNS
     shapes = Counter(_shape(text, length(text)) for text in texts)
+    if len(set("".join(shapes)) & set("9Aa")) == 1:
+        most = _MAX_PREFIXED
     if len(shapes) > most and shapes.most_common(1)[0][1] < len(texts) / 2 and not issuer:
         return _mixed(texts, min_holders)
     common = [(shape, count) for shape, count in shapes.most_common(most) if count >= min_holders]
@@ -279,23 +282,33 @@ def unique_values(patterns: tuple[Pattern, ...], which: npt.NDArray[np.int32], r
     Patterns with fewer values are dealt out by ordinal, as far as they last; when all are used up, longer values
     follow, so that a larger table always finds some.
     """
-    if min(pattern.capacity for pattern in patterns) >= rows.total:
-        number = rows.ordinals
-    else:
-        bounds = np.concatenate([[0], np.cumsum(_quotas(patterns, rows.total))])
-        which = (np.searchsorted(bounds, rows.ordinals, side="right") - 1).astype(np.int32)
-        number = rows.ordinals - bounds[which]
+    dealt, number = _dealt(patterns, which, rows)
     texts = np.full(len(rows), "", dtype=object)
     for i, pattern in enumerate(patterns):
-        here = np.flatnonzero(which == i)
+        here = np.flatnonzero(dealt == i)
         if len(here):
             texts[here] = _spelled_apart(pattern, number[here], rows)
-    beyond = np.flatnonzero(which >= len(patterns))
+    beyond = np.flatnonzero(dealt >= len(patterns))
     if len(beyond):
         turn, place = np.divmod(number[beyond], patterns[0].capacity)
         stems = _spelled_apart(patterns[0], place, rows)
         texts[beyond] = [f"{stem}{count + 1}" for stem, count in zip(stems, turn.tolist(), strict=True)]
     return list(texts)
+
+
+def _dealt(patterns: tuple[Pattern, ...], which: npt.NDArray[np.int32], rows: Rows) -> tuple[Ints, Ints]:
+    """The pattern of each row, and the number of its value, which no other row of that pattern has."""
+    roomy = np.array([pattern.capacity >= rows.total for pattern in patterns])
+    quotas = np.where(roomy, 0, _quotas(patterns, rows.total)) if roomy.any() else _quotas(patterns, rows.total)
+    bounds = np.concatenate([[0], np.cumsum(quotas)])
+    dealt = np.searchsorted(bounds, rows.ordinals, side="right") - 1
+    if not roomy.any():
+        return dealt, rows.ordinals - bounds[dealt]
+    # What is not dealt out keeps its pattern, or gets one that has a value for every row.
+    weights = np.array([pattern.weight for pattern in patterns]) * roomy
+    others = rows.rng.choice(len(patterns), len(rows), p=weights / weights.sum())
+    kept, beyond = np.where(roomy[which], which, others), rows.ordinals >= bounds[-1]
+    return np.where(beyond, kept, dealt), np.where(beyond, rows.ordinals, rows.ordinals - bounds[dealt])
 
 
 def _quotas(patterns: tuple[Pattern, ...], total: int) -> list[int]:

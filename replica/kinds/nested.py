@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from replica.databases.base import Reading
-from replica.kinds.base import Codes, ColumnData, Kind, Rows, Span, bare_rows, is_null
+from replica.kinds.base import Codes, ColumnData, Kind, Rows, Span, bare_rows, is_null, spread
 from replica.kinds.bits import BitKind
 from replica.kinds.categorical import CategoricalKind, split_codes
 from replica.kinds.code import CodeKind
@@ -176,7 +176,7 @@ def _type(value: Any) -> int:
 
 def present_values(data: ColumnData) -> tuple[list[str], Ints]:
     """Some of the values, and who stands behind each; every row stands for itself where nobody does."""
-    present = np.flatnonzero(~is_null(data.values))[:_SAMPLE]
+    present = spread(np.flatnonzero(~is_null(data.values)), _SAMPLE)
     return data.values.take(pa.array(present)).to_pylist(), present if data.holders is None else data.holders[present]
 
 

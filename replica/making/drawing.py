@@ -89,6 +89,7 @@ class Drawing:
         seed: the root seed.
         table: the table's id.
         workers: how many chunks are drawn at once.
+        device: where nets draw.
         accept: says which drawn rows are as was wished; None where all are.
     """
 
@@ -99,6 +100,7 @@ class Drawing:
     seed: int
     table: str
     workers: int
+    device: str
     accept: Accept | None = None
 
 
@@ -163,6 +165,11 @@ class _Chunk:
         skeleton = self.drawing.skeleton
         sizes = skeleton.sizes[skeleton.family[self.rows]]
         return place_codes(skeleton.position[self.rows], sizes)
+
+    def sample(self, context: Codes, given: Codes, stop: int) -> Codes:
+        """Draws the spans behind the given ones of some rows: shape (rows, stop - given spans)."""
+        assert self.fitted.generator is not None  # noqa: S101 - callers have something to draw
+        return self.fitted.generator.sample(context, given, stop, self.rng, self.drawing.device)
 
     def steps(self) -> list[Ints]:
         """Rows by their place among those of their owner: the first ones, the second ones, and so on."""
@@ -235,30 +242,27 @@ def _draw_rows(
 
 def _drawn(chunk: _Chunk, context: Codes, rows: Ints, given: Codes, stop: int) -> Codes:
     """Draws a run of spans; the last one, which has all columns, until rows are as was wished."""
-    generator, accept = chunk.fitted.generator, chunk.drawing.accept
-    assert generator is not None  # noqa: S101 - callers have something to draw
+    accept = chunk.drawing.accept
     if accept is None or stop < len(chunk.fitted.layout.spans):
-        drawn = generator.sample(context, given, stop, chunk.rng)
+        drawn = chunk.sample(context, given, stop)
         return _drawn_apart(chunk, context, rows, np.concatenate([given, drawn], axis=1), given.shape[1])
 
     def is_good(drawn: Codes, at: Ints) -> npt.NDArray[np.bool_]:
         return accept(np.concatenate([given[at], drawn], axis=1), rows[at] + chunk.rows.start, chunk.rng)
 
-    return draw_until(lambda at: generator.sample(context[at], given[at], stop, chunk.rng), is_good, len(rows))
+    return draw_until(lambda at: chunk.sample(context[at], given[at], stop), is_good, len(rows))
 
 
 def _drawn_apart(chunk: _Chunk, context: Codes, rows: Ints, codes: Codes, start: int) -> Codes:
     """Draws again, from there on, what holds a value that another row of its owner has; returns a run of spans."""
-    generator, family, stop = chunk.fitted.generator, chunk.family[rows], codes.shape[1]
-    assert generator is not None  # noqa: S101 - callers have something to draw
+    family, stop = chunk.family[rows], codes.shape[1]
     for block, reuse in chunk.taken.blocks(start, stop):
         left = np.arange(len(rows))
         for _ in range(_MOST_TRIES):
             left = left[chunk.taken.refused(reuse, family[left], codes[left, block.start : block.stop], chunk.rng)]
             if not len(left):
                 break
-            given = codes[left, : block.start]
-            codes[left, block.start :] = generator.sample(context[left], given, stop, chunk.rng)
+            codes[left, block.start :] = chunk.sample(context[left], codes[left, : block.start], stop)
         chunk.taken.take(reuse, family, codes[:, block.start : block.stop])
     return codes[:, start:]
 

@@ -14,6 +14,7 @@ from torch import nn
 from replica.databases.base import Snapshot
 from replica.generators.autoregressive import Autoregressive
 from replica.generators.base import Encoded, FitOptions, TableGenerator
+from replica.generators.devices import to_learn
 from replica.learning.conditioning import context_spec, observe, source_context
 from replica.learning.encoding import EncodedTable
 from replica.learning.source_rows import read_source
@@ -50,14 +51,14 @@ class Coded:
     subject: npt.NDArray[np.int64]
     bound: int
 
-    def lesson(self, net: nn.Module, subjects: int) -> Lesson:
-        """Returns the rows as a net learns from them."""
+    def lesson(self, net: nn.Module, subjects: int, device: torch.device) -> Lesson:
+        """Returns the rows as a net learns from them, on a device."""
         codes, context = self.learned.rows.codes, self.learned.context.codes
         return Lesson(
-            net,
-            torch.from_numpy(_with_nobody(codes)),
-            torch.from_numpy(_with_nobody(context)),
-            rows_by_subject(self.subject, subjects, self.bound),
+            net.to(device),
+            torch.from_numpy(_with_nobody(codes)).to(device),
+            torch.from_numpy(_with_nobody(context)).to(device),
+            rows_by_subject(self.subject, subjects, self.bound).to(device),
         )
 
     @property
@@ -125,7 +126,8 @@ class Guard:
         noise = noise_for_steps(others, schedule.rate, schedule.steps, (budget.epsilon, budget.left_of_delta))
         meter.note(Entry("models", "training", 1.0, noise**2, steps=schedule.steps, rate=schedule.rate, discrete=False))
         found = {table.table: self._pretrained(table, marginals[table.table], settings) for table in tables}
-        lessons = [table.lesson(found[table.table].net, self.subjects_there(tables)) for table in tables]
+        there, device = self.subjects_there(tables), to_learn(settings.device, self.subjects)
+        lessons = [table.lesson(found[table.table].net, there, device) for table in tables]
         train(lessons, replace(schedule, noise=noise))
         return {name: model.with_net(lesson.net) for (name, model), lesson in zip(found.items(), lessons, strict=True)}
 
@@ -134,9 +136,8 @@ class Guard:
         learned = table.learned
         made = made_rows(marginals, learned, rng)
         context = Encoded(learned.copy_context, learned.context.spans)
-        return Autoregressive.fit(
-            Encoded(made, learned.rows.spans), context, FitOptions(settings.effort * _PRETRAINING), rng
-        )
+        options = FitOptions(settings.effort * _PRETRAINING, device=settings.device)
+        return Autoregressive.fit(Encoded(made, learned.rows.spans), context, options, rng)
 
     @staticmethod
     def subjects_there(tables: list[Coded]) -> int:

@@ -52,7 +52,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A net and the rows that it learns from.
+    """A net and the rows that it learns from, all on one device.
 
     Attributes:
         net: gives the loss of each row from its codes and its context.
@@ -105,14 +105,14 @@ def train(lessons: Sequence[Lesson], schedule: Schedule) -> None:
     whole = [value for found in parameters for value in found.values()]
     optimizer = torch.optim.SGD(whole, lr=schedule.speed, momentum=_MOMENTUM)
     slowing = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, schedule.steps)
-    subjects = len(lessons[0].rows)
+    subjects, device = len(lessons[0].rows), lessons[0].rows.device
     for _ in range(schedule.steps):
-        taking_part = torch.from_numpy(np.flatnonzero(coin_flips(subjects, schedule.rate)))
+        taking_part = torch.from_numpy(np.flatnonzero(coin_flips(subjects, schedule.rate))).to(device)
         summed = clipped_sum(lessons, taking_part, schedule.clip)
         for found, gradients in zip(parameters, summed, strict=True):
             for name, value in found.items():
                 noise = normal(value.numel(), schedule.noise * schedule.clip).astype(np.float32)
-                noisy = gradients[name] + torch.from_numpy(noise).reshape(value.shape)
+                noisy = gradients[name] + torch.from_numpy(noise).reshape(value.shape).to(device)
                 value.grad = noisy / (schedule.rate * schedule.subjects)
         optimizer.step()
         slowing.step()

@@ -32,6 +32,7 @@ _WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "inconclusive": ("allow", "fail"),
     "not_run": ("allow", "with_control", "fail"),
 }
+_OVERLOOKED: Final = "no table has the role subject in the schema map, but some hold something of persons: {}"
 _NOBODY_KEPT_OUT: Final = "nobody was kept out of learning, or the record is not here: learn with --control 0.1"
 
 
@@ -210,7 +211,8 @@ def _judge_attacks(limit: Limit, measured: Measured) -> Iterator[Outcome]:
     missing = limit.words.get("not_run")
     if not measured.controls:
         title = MEASURES[limit.name].title
-        yield Outcome(limit.name, title, "not run", passed=missing == "allow", text=_NOBODY_KEPT_OUT)
+        why = _OVERLOOKED.format(", ".join(measured.named[:3])) if measured.named else _NOBODY_KEPT_OUT
+        yield Outcome(limit.name, title, "not run", passed=missing == "allow", text=why)
     let_through = {
         "pass": True,
         "inconclusive": limit.words.get("inconclusive") == "allow",

@@ -44,7 +44,7 @@ class Measured:
         figure: a score; None for what is counted, and where nothing was there to be scored.
         count: a number of things that are wrong; None for scores.
         parts: what it is made of.
-        named: what is wrong, a line each.
+        named: what is wrong, a line each; of attacks, tables that look as if persons had been overlooked.
         attacks: what was tried, empty where nothing was; None for what is no attack, and where there is nobody to
             attack.
         controls: people who were kept out of learning, so that attacks have something to be compared with.
@@ -226,9 +226,10 @@ def _novelty(report: EvaluationReport) -> Measured:
 def _attacks(report: EvaluationReport) -> Measured:
     if report.privacy is None:
         return Measured(attacks=())
-    # Where it is known that the data are about no persons there is nobody to attack.
-    attacks = report.privacy.attacks if report.privacy.subject is not None else None
-    return Measured(attacks=attacks, controls=report.privacy.controls)
+    if report.privacy.subject is None:
+        # Where nothing looks as if it were about persons there is nobody to attack.
+        return Measured(attacks=() if report.privacy.overlooked else None, named=report.privacy.overlooked)
+    return Measured(attacks=report.privacy.attacks, controls=report.privacy.controls)
 
 
 ATTACKS: Final = "privacy.attacks"

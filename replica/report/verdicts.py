@@ -102,7 +102,7 @@ def _privacy(report: EvaluationReport, result: GateResult) -> Verdict:
 def _attacks(report: EvaluationReport) -> str:
     """What became of the attacks, in a few words."""
     if report.privacy is not None and report.privacy.subject is None:
-        return "there is nobody to attack"
+        return "no table of persons is named" if report.privacy.overlooked else "there is nobody to attack"
     tried = [attack for attack in (report.privacy.attacks if report.privacy else ()) if attack.verdict != "not run"]
     if not tried:
         return "no attack was run"

@@ -11,9 +11,16 @@ from replica.evaluation.attacks import ATTACKS, Attack
 from replica.evaluation.attacks.base import AttackResult, PrivacyReport
 from replica.evaluation.attacks.scene import FEWEST_CONTROLS, Scene, open_scene
 from replica.evaluation.ground import Ground
+from replica.inference.personal import STRONG
+from replica.planning.scope import some_of
 from replica.progress import Progress, Report, ignore
 
-_NOBODY = "the schema map names no table of persons (role: subject) that has rows"
+_NOBODY = "nobody is there to attack: no table with rows is about persons, by its role or by its columns"
+_OVERLOOKED = (
+    "no table of persons is named, but {} look as if they held something of some: give the table of persons the role"
+    " subject in the schema map; or, if there are none, those tables the role public, and their columns other kinds"
+)
+_PERSONAL = STRONG | {"credential"}
 _UNKNOWN = "it is not known who was kept out of learning: fit with --control, and keep its record"
 _NOTHING = "nothing is known of persons but made-up names and keys"
 _FEW = f"fewer than {FEWEST_CONTROLS} persons were kept out of learning"
@@ -32,13 +39,21 @@ def attack_replica(
     """
     scene = open_scene(ground, controls)
     if scene is None:
-        return PrivacyReport(None, 0, 0, tuple(attack.asks.not_run(_NOBODY) for attack in ATTACKS.values()))
+        overlooked = overlooked_tables(ground)
+        why = _OVERLOOKED.format(some_of(overlooked)) if overlooked else _NOBODY
+        return PrivacyReport(None, 0, 0, tuple(attack.asks.not_run(why) for attack in ATTACKS.values()), overlooked)
     found: list[AttackResult] = []
     for name, attack in ATTACKS.items():
         report(Progress("attack", name))
         found += _tried(attack, scene)
     members = scene.persons if scene.learned is None else int(scene.learned.sum())
     return PrivacyReport(scene.subject, members, scene.persons - members, tuple(found))
+
+
+def overlooked_tables(ground: Ground) -> tuple[str, ...]:
+    """Returns tables, with rows on both sides, that are about persons by their role or by a column's kind."""
+    filled = (table for table in ground.plan.tables if all(len(side[table.id]) for side in ground.sides[:2]))
+    return tuple(table.id for table in filled if table.private or any(c.kind in _PERSONAL for c in table.columns))
 
 
 def _tried(attack: Attack, scene: Scene) -> tuple[AttackResult, ...]:

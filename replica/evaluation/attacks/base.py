@@ -68,9 +68,12 @@ class PrivacyReport:
         members: persons who were learned.
         controls: persons who were kept out of learning; 0 where nobody was, or where it is not known who.
         attacks: what each found, the most trustworthy first.
+        overlooked: tables that hold something of persons although none is named as theirs, so that nobody could be
+            attacked; empty where there is a table of persons.
     """
 
     subject: str | None
     members: int
     controls: int
     attacks: tuple[AttackResult, ...]
+    overlooked: tuple[str, ...] = ()

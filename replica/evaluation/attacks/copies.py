@@ -1,9 +1,13 @@
 """Copies: does the replica hold rows, or whole persons, as they stand in the original?
 
-Rows are alike by chance too. Only what a single person of the original has is looked up in the replica, and what chance
-would find of it is known from the original: in as many fresh persons, the expected number of things met again that one
-person has is at most twice the number of things that exactly two have (Good and Toulmin 1956, the first term). Where
-people were kept out of learning, how often theirs are found says it as well, and the larger of both counts.
+Rows are alike by chance too. Only what a single person of the original has is looked up in the replica, and both sides
+say what chance would find of it. Let x and y be how many persons of the original and of the replica are expected to
+have a thing. If the replica knows nobody, a thing is met once in the original and once in the replica with
+x y exp(-x - y), and twice in one and never in the other with half of x^2 or y^2 in the place of x y. As
+x y <= (x^2 + y^2) / 2, there is, for each thing that one person of either side has by chance, one that two persons of
+the same side have, whatever the replica was made of. (Where both sides are alike, that is twice what two of the
+original have: Good and Toulmin 1956, the first term.) Where people were kept out of learning, how often theirs are
+found says it as well, and the larger of both counts.
 
 Few persons say little of chance, even if no two of them have anything in common. But where no two agree in some half of
 the columns either, nor in the other half, all columns agree by chance hardly ever, and three copies are enough.
@@ -24,6 +28,7 @@ from replica.evaluation.attacks.chance import decide, wilson
 from replica.evaluation.attacks.fingerprints import (
     Columns,
     Fingerprints,
+    Things,
     all_columns,
     families_of,
     halved,
@@ -139,28 +144,33 @@ def _worst(scene: Scene, tables: tuple[str, ...], way: Callable[[Columns], Finge
     found = []
     for texts in (False, True):
         columns = all_columns(scene.ground, tables, texts)
-        rich = all(way(half).all_differ for _ in range(_HALVINGS) for half in halved(columns, rng))
+        rich = all(way(half).original.all_differ for _ in range(_HALVINGS) for half in halved(columns, rng))
         found.append(replace(look_up(way(columns), scene), is_rich=rich))
     return max(found, key=lambda one: (one.is_leak, one.power, one.found - one.expected))
 
 
 def look_up(prints: Fingerprints, scene: Scene) -> Found:
     """Counts persons who have something of their own that is in the replica."""
-    learned = scene.learned_or_all
-    there = np.isin(prints.original, prints.synthetic)
-    held = prints.held_by()
-    own, found, shared = (
-        _persons(prints.holders[which], scene.persons) for which in (held == 1, (held == 1) & there, held == 2)
-    )
-    copies = len(scene.ground.synthetic[scene.subject])
-    # Of the things that two have, each person has half.
-    background, times = float(shared.sum()) / 2, 2 * copies / scene.persons * learned.mean()
+    learned, things, copies = scene.learned_or_all, prints.original, prints.synthetic
+    held, persons = things.held_by(), len(scene.ground.synthetic[scene.subject])
+    alone, there = held == 1, things.are_in(copies)
+    own, found = (_persons(things.holders[which], scene.persons) for which in (alone, alone & there))
+    # What the original has is no chance, however often it stands in the replica.
+    new = (copies.held_by() > 1) & ~copies.are_in(things)
+    larger = persons / scene.persons
+    background = _shared(things, held == 2, scene.persons) + _shared(copies, new, persons) / larger**2
+    times = larger * float(learned.mean())
     others = int(found[~learned].sum())
     # If most of those who were not learned are found, they were copied too.
     by_chance = 0 < others < _MOST_BY_CHANCE * own[~learned].sum()
     if by_chance and others * learned.sum() / (~learned).sum() > background * times:
         background, times = float(others), float(learned.sum() / (~learned).sum())
     return Found(int(learned.sum()), int(own[learned].sum()), int(found[learned].sum()), background, times)
+
+
+def _shared(things: Things, which: Bools, persons: int) -> int:
+    """Counts different things, as far as persons have them."""
+    return len(np.unique(things.marks[which & (things.holders < persons)]))
 
 
 def _persons(holders: Ints, persons: int) -> Bools:

@@ -15,34 +15,47 @@ Marks = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class Fingerprints:
-    """Things that persons of the original have, and those that are in the replica.
+class Things:
+    """Things that persons of one side have.
 
     64 bits each: among ten million things, two that differ are taken for equal with a probability of 3 in a million.
 
     Attributes:
-        original: a number for each thing: shape (things,).
-        holders: number of the person who has it.
-        synthetic: the things in the replica.
+        marks: a number for each thing: shape (things,).
+        holders: number of the person who has it: of the same shape.
     """
 
-    original: Marks
+    marks: Marks
     holders: Ints
-    synthetic: Marks
+
+    def __len__(self) -> int:
+        return len(self.marks)
 
     def held_by(self) -> Ints:
-        """Returns how many persons of the original have each thing."""
-        _, things = np.unique(self.original, return_inverse=True)
+        """Returns how many persons of this side have each thing."""
+        _, things = np.unique(self.marks, return_inverse=True)
         # Each thing once for each person.
         order = np.lexsort([self.holders, things])
         first = np.ones(len(order), dtype=bool)
         first[1:] = (np.diff(things[order]) != 0) | (np.diff(self.holders[order]) != 0)
         return np.bincount(things[order[first]])[things] if len(things) else things
 
+    def are_in(self, other: Things) -> npt.NDArray[np.bool_]:
+        """Returns which things the other side has as well: shape (things,)."""
+        return np.isin(self.marks, other.marks)
+
     @property
     def all_differ(self) -> bool:
-        """True where no two persons of the original have the same thing."""
-        return len(self.original) > 0 and bool((self.held_by() == 1).all())
+        """True where no two persons have the same thing."""
+        return len(self) > 0 and bool((self.held_by() == 1).all())
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """The things of the original, and those of the replica."""
+
+    original: Things
+    synthetic: Things
 
 
 Columns = Mapping[str, tuple[str, ...]]
@@ -71,60 +84,47 @@ def halved(columns: Columns, rng: np.random.Generator) -> tuple[Columns, Columns
 
 def rows_of(ground: Ground, table: str, columns: Columns) -> Fingerprints:
     """Returns fingerprints of a table's rows."""
-    one, other = _marks(ground, table, columns)
-    original = ground.original[table]
-    return Fingerprints(one, original.holders if original.holders is not None else np.arange(len(one)), other)
+    return Fingerprints(*(_rows(side[table], columns[table]) for side in (ground.original, ground.synthetic)))
 
 
 def families_of(ground: Ground, subject: str, table: str, columns: Columns) -> Fingerprints:
     """Returns fingerprints of all rows that a person has in a table, of persons who have some."""
-    one, other = _marks(ground, table, columns)
-    marks, holders = _by_person(one, ground.original[table], len(ground.original[subject]))
-    copies, _ = _by_person(other, ground.synthetic[table], len(ground.synthetic[subject]))
-    return Fingerprints(marks, holders, copies)
+    sides = ground.original, ground.synthetic
+    return Fingerprints(*(_by_person(_rows(side[table], columns[table]), len(side[subject])) for side in sides))
 
 
 def persons_of(ground: Ground, subject: str, columns: Columns) -> Fingerprints:
     """Returns fingerprints of persons with all their rows."""
-    marks = {table: _marks(ground, table, columns) for table in columns}
-    original = _whole(ground.original, subject, {table: one for table, (one, _) in marks.items()})
-    synthetic = _whole(ground.synthetic, subject, {table: other for table, (_, other) in marks.items()})
-    return Fingerprints(original, np.arange(len(original)), synthetic)
+    return Fingerprints(*(_whole(side, subject, columns) for side in (ground.original, ground.synthetic)))
 
 
-def _whole(side: Side, subject: str, marks: Mapping[str, Marks]) -> Marks:
+def _whole(side: Side, subject: str, columns: Columns) -> Things:
     whole = np.zeros(len(side[subject]), dtype=np.uint64)
-    for table, found in marks.items():
+    for table, names in columns.items():
         part = np.zeros(len(whole), dtype=np.uint64)
-        sums, holders = _by_person(found, side[table], len(whole))
-        part[holders] = sums
+        found = _by_person(_rows(side[table], names), len(whole))
+        part[found.holders] = found.marks
         whole = mixed(whole ^ mixed(part))
-    return whole
+    return Things(whole, np.arange(len(whole)))
 
 
-def _by_person(marks: Marks, rows: Rows, persons: int) -> tuple[Marks, Ints]:
+def _by_person(rows: Things, persons: int) -> Things:
     """Adds up what each person has, so that the order of rows does not count; modulo 2 to the 64."""
-    holders = rows.holders if rows.holders is not None else np.full(len(rows), persons)
-    there = holders < persons
+    there = rows.holders < persons
     sums = np.zeros(persons, dtype=np.uint64)
-    np.add.at(sums, holders[there], mixed(marks[there]))
-    some = np.flatnonzero(np.bincount(holders[there], minlength=persons))
-    return sums[some], some
+    np.add.at(sums, rows.holders[there], mixed(rows.marks[there]))
+    some = np.flatnonzero(np.bincount(rows.holders[there], minlength=persons))
+    return Things(sums[some], some)
 
 
-def _marks(ground: Ground, table: str, columns: Columns) -> tuple[Marks, Marks]:
-    """A number for each row of both sides; texts without a number that both sides share are known by their lengths."""
-    original, synthetic = (_row_marks(side[table], columns[table]) for side in (ground.original, ground.synthetic))
-    return original, synthetic
-
-
-def _row_marks(rows: Rows, names: Sequence[str]) -> Marks:
+def _rows(rows: Rows, names: Sequence[str]) -> Things:
+    """A number for each row; texts without a number that both sides share are known by their lengths."""
     found = np.zeros(len(rows), dtype=np.uint64)
     for name in names:
         numbers = rows.texts.get(name, rows.values[name]).astype(np.float64) + 0.0  # No negative zero.
         numbers[np.isnan(numbers)] = np.nan  # One kind of null.
         found = mixed(found + numbers.view(np.uint64))
-    return found
+    return Things(found, rows.holders if rows.holders is not None else np.arange(len(rows)))
 
 
 def mixed(numbers: Marks) -> Marks:

@@ -39,7 +39,7 @@ def single_out_by_few(scene: Scene) -> tuple[AttackResult, ...]:
         return (QUESTION.not_run("the table of persons has no such columns"),)
     prints = _prints(scene, columns)
     result = as_result(QUESTION, None, replace(look_up(prints, scene), share=_SHARE))
-    alone = float((prints.held_by() == 1).mean())
+    alone = float((prints.original.held_by() == 1).mean())
     return (replace(result, note=f"{result.note}; {_population(scene, columns, alone)}"),)
 
 
@@ -63,7 +63,7 @@ def _most_telling(scene: Scene) -> tuple[str, ...]:
     left = [feature.name for feature in scene.ground.features[scene.subject] if _is_known_to_others(scene, feature)]
     chosen: list[str] = []
     while left and len(chosen) < _COLUMNS:
-        different = {name: len(np.unique(_prints(scene, (*chosen, name)).original)) for name in left}
+        different = {name: len(np.unique(_prints(scene, (*chosen, name)).original.marks)) for name in left}
         chosen.append(max(left, key=lambda name: different[name]))
         left.remove(chosen[-1])
     return tuple(chosen)

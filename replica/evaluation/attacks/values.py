@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.chance import Leak, Trial, judge
-from replica.evaluation.attacks.fingerprints import Fingerprints
+from replica.evaluation.attacks.fingerprints import Things
 from replica.evaluation.attacks.scene import FEWEST_CONTROLS, Scene
+from replica.evaluation.ground import Rows
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,10 +31,12 @@ def copied_values(scene: Scene) -> tuple[AttackResult, ...]:
     own, found = np.zeros(scene.persons), np.zeros(scene.persons)
     for table in scene.tables:
         for feature in scene.ground.features[table]:
-            if (prints := _prints(scene, table, feature.name)) is not None:
-                alone = prints.held_by() == 1
-                own += _per_person(prints, alone, scene.persons)
-                found += _per_person(prints, alone & np.isin(prints.original, prints.synthetic), scene.persons)
+            values, copies = (
+                _values(side[table], feature.name) for side in (scene.ground.original, scene.ground.synthetic)
+            )
+            alone = values.held_by() == 1
+            own += _per_person(values, alone, scene.persons)
+            found += _per_person(values, alone & values.are_in(copies), scene.persons)
     some = own > 0
     learned = scene.learned_or_all[some]
     if min(learned.sum(), (~learned).sum()) < FEWEST_CONTROLS:
@@ -42,17 +45,14 @@ def copied_values(scene: Scene) -> tuple[AttackResult, ...]:
     return (judge(QUESTION, trial, scene.ground.rng("attacks", QUESTION.name), _LEAK),)
 
 
-def _prints(scene: Scene, table: str, column: str) -> Fingerprints | None:
-    """The values of a column that are texts or labels, with their holders; null is nothing that one has."""
-    sides = scene.ground.original[table], scene.ground.synthetic[table]
-    codes = [rows.texts.get(column, rows.values[column]) for rows in sides]
-    if codes[0].dtype != np.int32:
-        return None
-    there = np.flatnonzero(codes[0] >= 0)
-    holders = sides[0].holders if sides[0].holders is not None else np.arange(len(sides[0]))
-    return Fingerprints(codes[0][there].astype(np.uint64), holders[there], codes[1][codes[1] >= 0].astype(np.uint64))
+def _values(rows: Rows, column: str) -> Things:
+    """The texts or labels of a column, none where it holds something else; null is nothing that one has."""
+    codes = rows.texts.get(column, rows.values[column])
+    there = np.flatnonzero(codes >= 0) if codes.dtype == np.int32 else np.arange(0)
+    holders = rows.holders if rows.holders is not None else np.arange(len(rows))
+    return Things(codes[there].astype(np.uint64), holders[there])
 
 
-def _per_person(prints: Fingerprints, which: npt.NDArray[np.bool_], persons: int) -> Floats:
-    holders = prints.holders[which]
+def _per_person(values: Things, which: npt.NDArray[np.bool_], persons: int) -> Floats:
+    holders = values.holders[which]
     return np.bincount(holders[holders < persons], minlength=persons).astype(np.float64)
