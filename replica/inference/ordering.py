@@ -36,6 +36,8 @@ _LACKING = 0.01
 _GROWS, _MOSTLY = 0.98, 0.5
 # Ranks run without gaps for so many owners, in a sample of so many rows at least; so many standard errors are chance.
 _WHOLE, _SHARE, _CHANCE, _EXACT = 0.9, 0.5, 2.5, 0.01
+# With fewer ranks nothing is ranked.
+_RANKS = 3
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def _number(sample: TableSample, owner: ForeignKey, names: Sequence[str], reason
         reasons[best] = "it grows from row to row of one owner"
         return best
     for name in names:
-        if _ranks(sample, name, owner.columns):
+        if ranks(sample, name, owner.columns):
             reasons[name] = "it ranks the rows of one owner"
             return name
     return None
@@ -177,23 +179,25 @@ def _growth(sample: TableSample, name: str, within: tuple[str, ...]) -> float:
     groups, numbers = sample.codes(within)[rows], _numbers(sample.column(name))[rows]
     by_group = np.argsort(groups, kind="stable")
     same = (groups[by_group][1:] == groups[by_group][:-1]) & (groups[by_group][1:] >= 0)
-    steps = np.diff(numbers[by_group])[same]
-    if len(steps) < _FEWEST or np.mean(steps >= 0) < _GROWS:
+    before, after = numbers[by_group][:-1][same], numbers[by_group][1:][same]
+    if len(after) < _FEWEST or np.mean(after >= before) < _GROWS:
         return 0.0
-    higher = float(np.mean(steps > 0))
+    higher = float(np.mean(after > before))
     return higher if higher >= _MOSTLY else 0.0
 
 
-def _ranks(sample: TableSample, name: str, within: tuple[str, ...]) -> bool:
-    """True for a number that counts through the rows of each owner from 1, in whatever order they stand."""
+def ranks(sample: TableSample, name: str, within: tuple[str, ...]) -> bool:
+    """Returns True for a number that counts through the rows of each owner from 1, in whatever order they stand."""
     pairs, groups, numbers = sample.codes((*within, name)), sample.codes(within), _numbers(sample.column(name))
     there = pairs >= 0
     pairs, groups, numbers = pairs[there], groups[there], numbers[there]
-    if len(pairs) < _FEWEST or numbers.min() < 1 or len(np.unique(pairs)) < _HOLDS * len(pairs):
+    if len(pairs) < _FEWEST or numbers.min() < 1 or len(np.unique(numbers)) < _RANKS:
+        return False
+    if len(np.unique(pairs)) < _HOLDS * len(pairs):
         return False
     highest = np.zeros(int(groups.max()) + 1, np.int64)
     np.maximum.at(highest, groups, numbers)
-    counts, highest = np.bincount(groups)[highest > 0], highest[highest > 0]
+    counts, highest = np.bincount(groups)[highest > 0], highest[highest > 0].astype(np.float64)
     # Of ranks without gaps every owner has the same share in the sample, but for chance.
     share = counts.sum() / highest.sum()
     off = np.abs(counts - share * highest) > _CHANCE * np.sqrt(share * (1 - share) * highest) + _EXACT * highest
@@ -236,6 +240,8 @@ def _follows_key(sample: TableSample, name: str) -> float:
 def _numbers(values: pa.Array) -> Ints:
     if pa.types.is_date32(values.type) or pa.types.is_timestamp(values.type):
         return moment_numbers(values)
+    if pa.types.is_integer(values.type):
+        return np.asarray(values.fill_null(0).cast(pa.int64()))
     return np.asarray(values.fill_null(0).cast(pa.float64())).astype(np.int64)
 
 

@@ -146,8 +146,9 @@ class _Chunk:
     @cached_property
     def family(self) -> Ints:
         """Number of each row's family within the stretch."""
-        family: Ints = self.drawing.skeleton.family[self.rows]
-        return family - family[0]
+        numbers = self.drawing.skeleton.family[self.rows]
+        family: Ints = numbers - numbers[0]
+        return family
 
     @cached_property
     def taken(self) -> Taken:
@@ -169,7 +170,8 @@ class _Chunk:
     def sample(self, context: Codes, given: Codes, stop: int) -> Codes:
         """Draws the spans behind the given ones of some rows: shape (rows, stop - given spans)."""
         assert self.fitted.generator is not None  # noqa: S101 - callers have something to draw
-        return self.fitted.generator.sample(context, given, stop, self.rng, self.drawing.device)
+        drawn: Codes = self.fitted.generator.sample(context, given, stop, self.rng, self.drawing.device)
+        return drawn
 
     def steps(self) -> list[Ints]:
         """Rows by their place among those of their owner: the first ones, the second ones, and so on."""
