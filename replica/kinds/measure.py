@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from replica.databases.base import Reading
 from replica.kinds.base import Codes, ColumnData, Rows, Span, count_holders, is_null
-from replica.kinds.quantile import QuantileCode, fit_quantiles
+from replica.kinds.quantile import QuantileCode, behind_known, fit_quantiles, staying
 from replica.schema.model import Column
 
 _BINS = 128
@@ -111,6 +111,7 @@ class MeasureKind:
         ranges: the least and the greatest quantity of each form; shape (forms, 2).
         curve: the distribution of the quantity; None where there is none, and all are zero.
         nulls: True where the last form's code stands for null.
+        steady: how often a row has the very quantity of the row before, of the same owner and in the same bin.
     """
 
     name: str
@@ -118,6 +119,7 @@ class MeasureKind:
     ranges: npt.NDArray[np.float64]
     curve: QuantileCode | None
     nulls: bool
+    steady: float = 0.0
 
     reading: ClassVar[Reading] = "value"
 
@@ -145,7 +147,8 @@ class MeasureKind:
             behind = data.holders[here] if data.holders is not None else None
             ends = fit_quantiles(quantities[here], behind, bins=1, min_holders=data.min_holders).knots_v
             ranges[place] = ends[0], ends[-1]
-        return cls(data.column.name, tuple(forms[i] for i in kept), ranges, curve, nulls)
+        steady = curve.steadiness(quantities[there], behind_known(data.follows, there))
+        return cls(data.column.name, tuple(forms[i] for i in kept), ranges, curve, nulls, steady)
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -172,7 +175,8 @@ class MeasureKind:
         """See :meth:`replica.kinds.base.Kind.decode`."""
         drawn = np.zeros(len(codes))
         if self.curve is not None:
-            drawn = self.curve.decode(np.minimum(codes[:, 1], self.curve.bins - 1), rows.rng)
+            stays = staying(codes[:, 1], rows.follows, self.steady, rows.rng)
+            drawn = self.curve.decode(np.minimum(codes[:, 1], self.curve.bins - 1), rows.rng, stays)
         places = np.minimum(codes[:, 0], len(self.forms) - 1)
         quantities = np.clip(drawn, self.ranges[places, 0], self.ranges[places, 1])
         null = codes[:, 0] >= len(self.forms)

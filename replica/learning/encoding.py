@@ -225,6 +225,7 @@ def _encode_columns(plan: Plan, draft: _Draft, seed: int) -> None:
             draft.source.holders,
             _least(plan, draft),
             {**options, **column.options},
+            None if draft.plan.owner is None else ~draft.source.is_first,
         )
         fitted = kind.fit(data, stream(seed, "fit", draft.plan.id, column.name))
         draft.kinds[column.name] = fitted
