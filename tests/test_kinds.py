@@ -1194,3 +1194,11 @@ def test_quantities_keep_their_forms_and_their_ranges() -> None:
     read = [read_quantity(text) for text in made]
     times = np.array([found[1] for found in read if found is not None and found[0].parts == 2])
     assert abs(times.mean() - 88) < 1
+
+
+def test_signs_that_few_share_are_made_up_as_signs() -> None:
+    source = ["R"] * 300 + [str(10 + i % 40) for i in range(300)]
+    holders = np.arange(600)
+    made = made_of("category", source, holders=holders, min_holders=20)
+    assert {text for text in made if not text.isdigit()} == {"R"}
+    assert {len(text) for text in made if text.isdigit()} == {2}
