@@ -34,7 +34,7 @@ class CategoricalKind:
     """A value out of a list, the commonest first; values that too few people hold are left out of it.
 
     A code of its own stands for all that was left out. Where that is little, decoding fills it from the values that
-    were kept; otherwise, for text, with made-up words or signs, so that the kept ones do not become commoner than they are.
+    were kept; otherwise, for text, with made-up words or signs, so that the kept ones become no commoner than they are.
 
     Attributes:
         name: the column's name.
@@ -76,6 +76,7 @@ class CategoricalKind:
         kept = np.flatnonzero(held >= least)
         kept = kept[np.argsort(-counts[kept], kind="stable")]
         labels = present.dictionary.to_pylist()
+        left_out = [labels[i] for i in np.flatnonzero(held < least)]
         total = counts[kept].sum()
         return cls(
             name=data.column.name,
@@ -84,9 +85,7 @@ class CategoricalKind:
             weights=counts[kept] / total if total else np.zeros(0),
             rare=len(kept) < len(counts),
             nulls=bool(null.any()),
-            filler=_filler(
-                data, total < _ENOUGH * counts.sum(), [labels[i] for i in np.flatnonzero(held < least)], rng
-            ),
+            filler=_filler(data, left_out, rng) if total < _ENOUGH * counts.sum() else None,
         )
 
     @property
@@ -130,11 +129,9 @@ class CategoricalKind:
         return _typed(pa.array(self.values, pa.string()), self.type.family)
 
 
-def _filler(
-    data: ColumnData, too_few: bool, left_out: list[str], rng: np.random.Generator
-) -> PersonalKind | CodeKind | None:
-    """What stands in for values of a text that were left out, where that is many of them."""
-    if not too_few or data.column.type.family != "text":
+def _filler(data: ColumnData, left_out: list[str], rng: np.random.Generator) -> PersonalKind | CodeKind | None:
+    """What stands in for values of a text that were left out."""
+    if data.column.type.family != "text":
         return None
     name = made_up_class(re.sub(r"[^a-z0-9]+", "_", data.column.name.lower()))
     if name is None and _are_codes(left_out):
