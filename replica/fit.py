@@ -17,6 +17,7 @@ from replica.generators.base import Encoded, FitOptions, TableGenerator
 from replica.generators.devices import CPU, to_learn
 from replica.learning.conditioning import context_spec, observe, source_context
 from replica.learning.encoding import EncodedTable, encode_tables, is_copied, is_same_person, references_apart
+from replica.learning.likening import likened
 from replica.learning.lookups import learn_lookups
 from replica.learning.partial_nulls import learn_partial_nulls
 from replica.learning.source_rows import SourceTable, read_source
@@ -82,6 +83,8 @@ def fit(
     layouts = {name: layout for name, (layout, _) in observed.items()}
     specs = {table.id: context_spec(plan, table, layouts).without(settings.hidden) for table in plan.tables}
     seen = {name: (encoded[name], codes) for name, (_, codes) in observed.items()}
+    if guard is None and "twins" not in settings.hidden:
+        specs = {name: likened(plan, encoded[name], seen, layouts, spec) for name, spec in specs.items()}
     jobs = [
         _Job(
             table=table.id,

@@ -186,6 +186,15 @@ def _is_steady(values: Ints, later: npt.NDArray[np.bool_]) -> bool:
     return bool(low == high)
 
 
+def with_usual(moments: Ints, null: npt.NDArray[np.bool_]) -> Ints:
+    """Returns moments of owners with the middle one in place of those that are not known: shape (owners,).
+
+    Who sees the owner sees that its moment is null, and learns that it says nothing.
+    """
+    known = moments[~null]
+    return np.where(null, np.sort(known)[len(known) // 2], moments) if len(known) else moments
+
+
 def _choose_anchor(values: Ints, anchors: dict[str, Ints]) -> str | None:
     """The owner's moment from which first values differ least, if that says more than the values themselves."""
     spread = _spread(values)
