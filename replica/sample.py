@@ -37,7 +37,7 @@ from replica.relations.elders import Elder, ElderRows
 from replica.relations.fanout import reconcile
 from replica.relations.gaps import in_measure
 from replica.relations.joins import NULL
-from replica.relations.sequences import with_usual
+from replica.relations.sequences import NO_ANCHOR
 from replica.schema.model import ForeignKey, Table, column_list
 from replica.seeds import stream
 from replica.settings import Settings
@@ -313,8 +313,8 @@ class _Making:
             return np.zeros(len(made), np.int64)
         column = self.database.column(owner.parent, sequence.anchor)
         family = self.database.tables[owner.parent].plan.table.by_name[sequence.anchor].type.family
-        numbers = with_usual(order_numbers(column), is_null(column))
-        return in_measure(numbers, family, sequence.measure)[np.maximum(made.skeleton.owner, 0)]
+        known = np.where(is_null(column), NO_ANCHOR, in_measure(order_numbers(column), family, sequence.measure))
+        return np.append(known, NO_ANCHOR)[made.skeleton.owner]
 
     def _draw_together(self, made: MadeTable) -> None:
         """Lets no family run past the end of what was learned."""

@@ -22,7 +22,7 @@ from replica.relations.fanout import FanOut, fit_fan_out
 from replica.relations.gaps import Measure, fit_gaps, in_measure, in_units
 from replica.relations.joins import NULL, UNKNOWN
 from replica.relations.layout import BlockKind, Layout, make_layout
-from replica.relations.sequences import SequenceCode, fit_sequence, with_usual
+from replica.relations.sequences import NO_ANCHOR, SequenceCode, fit_sequence
 from replica.schema.model import ForeignKey
 from replica.seeds import stream
 
@@ -354,9 +354,9 @@ def _is_mostly_known(draft: _Draft, column: ColumnPlan) -> bool:
 
 def anchors_of(column: str, measure: Measure, source: SourceTable, owners: SourceTable) -> Ints:
     """Returns the moment in a column of its owner that each row may be counted from: shape (rows,)."""
-    known = with_usual(order_numbers(owners.column(column)), is_null(owners.column(column)))
-    numbers = np.append(known, 0)[np.maximum(source.owner, 0)]
-    return in_measure(numbers, owners.plan.table.by_name[column].type.family, measure)
+    moments, family = owners.column(column), owners.plan.table.by_name[column].type.family
+    known = np.where(is_null(moments), NO_ANCHOR, in_measure(order_numbers(moments), family, measure))
+    return np.append(known, NO_ANCHOR)[source.owner]
 
 
 def _are_years(draft: _Draft) -> bool:
