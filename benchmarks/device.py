@@ -1,7 +1,7 @@
 """Learning and drawing one table's codes on the processor and on every other device that torch sees here.
 
     python -m benchmarks device
-    python -m benchmarks.device [--rows 200000,2000] [--effort 0.25] [--families vae,gan] [--devices cpu,cuda]
+    python -m benchmarks.device [--rows 200000,2000] [--effort 0.1] [--families vae,gan] [--devices cpu,cuda]
 
 The second needs no database. The processor learns with one thread, as Replica learns one table; what a device needs
 once per process, its context and the loading of kernels, is done before the clock starts.
@@ -46,7 +46,7 @@ class Trial:
     """
 
     rows: int = 200_000
-    effort: float = 0.25
+    effort: float = 0.1
     families: tuple[str, ...] = FAMILIES
     devices: tuple[str, ...] = ("cpu", "cuda", "mps")
 

@@ -30,6 +30,7 @@ from replica.databases import base as databases
 from replica.errors import ArtifactError
 from replica.fitted import FittedReplica
 from replica.generators import GENERATORS
+from replica.generators.marginal import Factor
 from replica.generators.wiring import Wiring
 from replica.kinds import KINDS
 from replica.kinds.base import Span
@@ -95,7 +96,7 @@ def _classes() -> dict[str, type]:
             Block,
             Layout,
             PartialNulls,
-            *(SequenceCode, Wiring, Likeness, Reuse),
+            *(SequenceCode, Wiring, Factor, Likeness, Reuse),
         ),
         *(databases.Ddl, databases.Repeats, databases.Statement),
     ]

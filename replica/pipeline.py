@@ -12,7 +12,7 @@ from replica.control.record import NO_RECORD, path_of, record_named, remember
 from replica.databases import open_database
 from replica.databases.base import Database, Finding, Snapshot
 from replica.databases.url import DatabaseUrl
-from replica.errors import ArtifactError, SameDatabaseError, SettingsError
+from replica.errors import SameDatabaseError, SettingsError
 from replica.evaluation.constraints import ConstraintScores
 from replica.evaluation.evaluate import EvaluationReport, check_constraints
 from replica.evaluation.evaluate import evaluate as compare
@@ -205,7 +205,8 @@ def replicate(
         # The record does not know this replica yet; it is named, so that it is taken at our word.
         record = path_of(replica.control, settings.record) if replica.control else None
         if accept is not None:
-            accept(evaluate(source, staged, report, replace(settings, record=record)))
+            found = evaluate(source, staged, report, replace(settings, record=record))
+            accept(replace(found, claim=replica.privacy))
 
     return write(replica, target, settings, report, accept=look if accept else None)
 
@@ -240,7 +241,8 @@ def evaluate(source: Url, target: Url, report: Report = ignore, settings: Settin
         EvaluateError: the target does not have the source's tables and columns, or a query of the user's is wrong.
         RecordError: the record in ``settings`` is missing, or is of other databases.
     """
-    settings = replace(settings or Settings(), control=None, subject=None)
+    # The original is looked at as it is, whatever it was learned under.
+    settings = replace(settings or Settings(), control=None, subject=None, epsilon=None, public=(), links=())
     read_queries(settings.queries)  # What holds no queries is refused before any database is looked at.
     with _source(source, settings) as found:
         # Rules count whether or not a replica was made to keep them.
@@ -286,16 +288,13 @@ def _with_undeclared(source: Database, settings: Settings) -> Schema:
 
 
 def search_artifact(fitted: FittedReplica, source: Url) -> list[Searched]:
-    """Looks in what was learned under differential privacy for texts that only one row of a source has.
+    """Looks in what was learned for texts of a source that fewer persons have than may.
 
     Raises:
-        ArtifactError: it was learned without differential privacy.
         PrivilegeError: a table may not be read.
     """
-    if fitted.privacy is None:
-        raise ArtifactError("this was fitted without differential privacy: it claims nothing that could be audited")
     with open_database(source).snapshot() as snapshot:
-        return list(search_for_source(fitted, fitted.privacy, snapshot))
+        return search_for_source(fitted, snapshot)
 
 
 def refuse_same(source: Database, target: Database) -> None:

@@ -49,6 +49,7 @@ class Settings:
         epsilon: learn under differential privacy with this epsilon; None without it.
         delta: the delta of that claim.
         public: names of the tables that are about nobody, or patterns of names such as ``ref.*``.
+        links: names of tables that link others to their persons, as a disposition links an account to a client.
         queries: a file with queries of the user's own, whose answers an evaluation compares; None for none.
         control: share of the persons who are kept out of learning, for attacks to compare with; None for nobody.
         subject: the table whose rows are the persons of ``control`` and ``epsilon``; None to take the one that the map
@@ -80,6 +81,7 @@ class Settings:
     epsilon: float | None = None
     delta: float = 1e-6
     public: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
     queries: Path | None = None
     control: float | None = None
     subject: str | None = None
@@ -130,8 +132,9 @@ class Settings:
 
     def _check_privacy(self) -> None:
         if self.epsilon is None:
-            if self.public:
-                raise SettingsError("--public belongs to differential privacy: give --epsilon too")
+            for option, given in (("--public", self.public), ("--link", self.links)):
+                if given:
+                    raise SettingsError(f"{option} belongs to differential privacy: give --epsilon too")
             return
         if not 0 < self.epsilon <= MOST_EPSILON:
             raise SettingsError(

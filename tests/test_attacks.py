@@ -192,7 +192,7 @@ def test_an_attack_that_guesses_no_better_than_chance_says_nothing() -> None:
 def test_separation_counts_who_scores_higher() -> None:
     found = separate("by hand", np.array([3.0, 1.0]), np.array([2.0, 0.0]))
     assert found.auc == 0.75
-    assert found.hits == 1
+    assert (found.hits, found.first) == (1, 0.5)
     # One of two above the highest of the others: in 6 orders of mmoo, at least one member leads in 3.
     assert found.p == pytest.approx(0.5)
 

@@ -50,7 +50,7 @@ def test_a_search_finds_a_common_value_and_where_the_rest_lies() -> None:
 
 
 def test_a_search_stays_where_the_schema_allows_values() -> None:
-    ladder = Ladder(DAYS.branches, low=1_000_000, high=1_100_000)
+    ladder = Ladder(DAYS.branches, DAYS.parts, low=1_000_000, high=1_100_000)
     steps = search(np.full(500, 5), ladder, Meter(), Price("columns", "t.c", 1, 0.01))
     assert ((steps.high > 1_000_000) & (steps.low <= 1_100_000)).all()
 

@@ -11,7 +11,7 @@ import torch
 from replica.errors import SettingsError, UnknownNameError
 from replica.fit import _Job, _shared_out
 from replica.generators.base import Encoded, FitOptions, no_context
-from replica.generators.devices import DEVICES, check_device, to_draw, to_learn
+from replica.generators.devices import DEVICES, asked_for, check_device, to_draw, to_learn
 from replica.kinds.base import Span
 from replica.settings import Settings
 
@@ -46,6 +46,8 @@ def test_auto_is_a_gpu_only_where_there_is_one_and_the_table_is_worth_it() -> No
         assert choose("auto", 10**6).type == ("cuda" if HAS_GPU else "cpu")
         assert choose("cpu", 10**6).type == "cpu"
         assert choose("cuda:1", 10) == torch.device("cuda", 1)
+    assert asked_for("auto").type == "cpu"
+    assert asked_for("cuda").type == "cuda"
 
 
 def job(table: str, rows: int, device: str) -> _Job:

@@ -20,6 +20,7 @@ from replica.generators import AUTO, DEFAULT_GENERATOR, GENERATORS, family_for, 
 from replica.generators.base import Encoded, FitOptions, TableGenerator, no_context
 from replica.generators.devices import CPU
 from replica.generators.gan import Gan
+from replica.generators.marginal import Factor
 from replica.generators.training import schedule_for
 from replica.generators.vae import Vae
 from replica.generators.wiring import Wiring
@@ -159,7 +160,7 @@ def test_no_rows_are_drawn_where_none_are_wanted(fitted: TableGenerator) -> None
 def test_what_was_learned_survives_being_saved(fitted: TableGenerator, source: Data) -> None:
     arrays: Arrays = {}
     tree = json.loads(json.dumps(pack(fitted, arrays)))
-    again = unpack(tree, arrays, {found.__name__: found for found in (type(fitted), Span, Wiring)})
+    again = unpack(tree, arrays, {found.__name__: found for found in (type(fitted), Span, Wiring, Factor)})
     assert np.array_equal(sampled(again, source.context.codes), sampled(fitted, source.context.codes))
 
 

@@ -51,8 +51,8 @@ LAYERS: dict[str, str] = {
     "load": "errors progress schema databases.base databases.url constraints settings planning fitted sample",
     "control": "errors schema databases.base inference planning settings",
     "evaluation": (
-        "control errors processes progress seeds schema databases kinds relations rules inference planning learning"
-        " settings"
+        "control errors processes progress seeds schema databases kinds privacy relations rules inference planning"
+        " learning settings"
     ),
     "report": "errors schema privacy evaluation",
     "pipeline": (

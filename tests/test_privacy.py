@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +22,7 @@ from replica.privacy.noise import coin_flips, discrete_gaussian, normal, random_
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+FIGURES = Path(__file__).parent / "fixtures" / "accounting.json"
 
 
 def gaussian_shares(variance: int, places: Ints) -> Floats:
@@ -120,6 +124,17 @@ def test_training_costs_a_little_less_than_another_accountant_finds() -> None:
     training = Entry("models", "all", 1, 1.2**2, steps=500, rate=0.02, discrete=False)
     upper = renyi_epsilon(0.02, 1.2, 500, 1e-6)
     assert 0.75 * upper < epsilon_of([training], 1e-6) < upper
+
+
+@pytest.mark.parametrize("case", json.loads(FIGURES.read_text()), ids=str)
+def test_ledgers_cost_what_an_accountant_of_others_says(case: dict[str, Any]) -> None:
+    """By ``benchmarks/accounting_figures.py``: interval that holds epsilon for sure, give or take its rounding."""
+    entries = [
+        Entry("models", f"t{i}", 1, noise**2, steps=times, rate=rate, discrete=False)
+        for i, (noise, rate, times) in enumerate(case["steps"])
+    ]
+    found = epsilon_of(entries, case["delta"])
+    assert case["low"] - 1e-3 <= found <= case["high"] + 1e-3
 
 
 def test_what_is_used_of_delta_is_taken_off() -> None:

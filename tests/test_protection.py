@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import zipfile
@@ -188,6 +189,27 @@ def test_a_preview_of_the_budget_reads_no_private_row(clinic: DatabaseUrl) -> No
     assert "pays for" in shown.output
     assert "public.item → public.visit by (visit_id) → public.person" in shown.output
     assert scans(clinic) == before
+
+
+def test_a_report_holds_the_claim_and_what_attacks_say_of_it(
+    clinic: DatabaseUrl, target: DatabaseUrl, tmp_path: Path
+) -> None:
+    """Protection and a control together: those who are kept out are not measured either."""
+    options = ["--epsilon", "3", "--subject", "person", "--public", "country", "--control", "0.3", "--workers", "1"]
+    files = ["-o", str(tmp_path / "report"), "--record", str(tmp_path / "who.json")]
+    shown = CliRunner().invoke(app, ["run", clinic.secret, target.secret, *options, *files])
+    assert shown.exit_code == 0, shown.output
+    persons = int(value(target, "SELECT count(*) FROM person"))
+    assert persons == pytest.approx(0.7 * PERSONS, rel=0.1)
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["spent"] <= 3
+    evidence = report["evidence"]
+    assert 250 < evidence["run"]["canaries"] < 1100
+    assert evidence["disproved"] <= 3
+    assert evidence["consistent"]
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "one-run audit" in page
+    assert not value(target, f"SELECT count(*) FROM person WHERE plan = '{SECRET}'")
 
 
 def test_a_ledger_is_added_up_without_the_source(protected: Protected) -> None:

@@ -20,11 +20,15 @@ from postgres_tools import run as run_sql
 from replica import errors
 from replica.cli import run
 from replica.databases.url import DatabaseUrl
+from replica.evaluation.attacks.base import PrivacyReport
+from replica.evaluation.attacks.membership import SUREST
 from replica.evaluation.evaluate import EvaluationReport
 from replica.evaluation.portrait import Portrait
 from replica.pipeline import describe, evaluate
+from replica.privacy.auditing import OneRun
 from replica.privacy.ledger import Entry, Ledger
 from replica.report.as_json import confidential_json
+from replica.report.evidence import evidence_of
 from replica.report.gate import judge, read_gate
 from replica.report.page import Release, confidential_page, publishable_page
 from replica.report.schema_picture import lay_out
@@ -156,6 +160,21 @@ def test_the_publishable_page_follows_from_the_replica_alone(
         assert publishable_page(RELEASE, describe(other, evaluated.target)) == publishable
     finally:
         server.drop(other)
+
+
+@pytest.mark.parametrize(("right", "told", "consistent"), [(42, 0.03, True), (80, 0.03, False), (42, 0.4, False)])
+def test_a_claim_is_held_against_what_attacks_found(
+    evaluated: Evaluated, right: int, told: float, *, consistent: bool
+) -> None:
+    ledger = Ledger("public.customer", 1.0, 1e-6, (Entry("models", "t", 1.0, 400.0),))
+    surest = replace(SUREST.not_run(), figure=told, low=told, high=told, baseline=0.01, n=1000, verdict="pass")
+    privacy = PrivacyReport("public.customer", 900, 500, (surest,), audit=OneRun(400, 80, right))
+    evidence = evidence_of(ledger, privacy)
+    assert evidence.consistent == consistent
+    report = replace(evaluated.report, privacy=privacy)
+    page = confidential_page(replace(RELEASE, ledger=ledger), report, judge(read_gate("default"), report))
+    assert f"disproves every epsilon below {evidence.disproved:.2f}" in page
+    assert evidence_of(ledger, None).consistent
 
 
 def test_a_claim_stands_in_both_versions_with_its_ledger_added_up(evaluated: Evaluated) -> None:

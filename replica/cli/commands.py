@@ -35,6 +35,7 @@ from replica.errors import ArtifactError, BudgetError, IntegrityError, LeakError
 from replica.pipeline import Planned, describe, search_artifact
 from replica.planning.scope import with_full_names
 from replica.privacy.budget import budget_of
+from replica.protecting.auditing import fewest_persons
 from replica.report.as_json import evaluation_json, gate_json
 from replica.report.gate import judge
 from replica.schema.schema_map import json_schema, read_map, write_map
@@ -229,20 +230,21 @@ def audit_artifact(
     source: Original,
     as_json: AsJson = False,
 ) -> None:
-    """Look in a saved fit under differential privacy for texts of private tables that only one row of SOURCE has.
+    """Look in a saved fit for texts of SOURCE that too few persons have: under differential privacy nobody's alone.
 
-    Leaves with exit code 27 where one is found. Unlike the ledger this proves nothing: it finds mistakes.
+    SOURCE may be any database with the schema of the source, such as one in which every person has texts of their own.
+    Leaves with exit code 27 where one is found. Unlike a ledger this proves nothing: it finds mistakes.
     """
     fitted = replica.open_artifact(file)
     searched = search_artifact(fitted, source)
     if as_json:
         show.print_json(searched)
     else:
-        show.output().print(searched_table(searched))
+        show.output().print(searched_table(searched, fewest_persons(fitted)))
     leaking = [found.column for found in searched if found.found]
     if leaking:
         raise LeakError(
-            f"{file} holds texts of single rows of {', '.join(leaking)}: do not give it away, and report it"
+            f"{file} holds texts of too few persons of {', '.join(leaking)}: do not give it away, and report it"
         )
 
 
@@ -284,7 +286,7 @@ def run(
 
     def accept(found: replica.EvaluationReport) -> None:
         result = judge(limits, found)
-        wanted.write(release_of(source, target), found, result, None)
+        wanted.write(release_of(source, target, found.claim), found, result, None)
         if gate is not None:
             _messages().print(gate_lines(result, asked=True))
             refuse(result)

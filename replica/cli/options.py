@@ -151,6 +151,11 @@ _SETTINGS: Final[Mapping[str, tuple[Any, Any, Any]]] = {
         (),
         _option("public", metavar="NAME", help="With --epsilon: a table about nobody, or 'ref.*'. Repeatable."),
     ),
+    "links": (
+        list[str],
+        (),
+        _option("link", metavar="NAME", help="With --epsilon: a table that links others to their persons. Repeatable."),
+    ),
     "queries": (
         Path | None,
         None,
@@ -224,6 +229,7 @@ PLANNING: Final = (
     "delta",
     "subject",
     "public",
+    "links",
 )
 LEARNING: Final = (*PLANNING, "seed", "workers", "device", "max_minutes", "effort", "fit_rows", "control", "record")
 WRITING: Final = ("replace", "seed", "workers", "device", "scale", "rows", "rebalance", "where", "rules", "record")
@@ -258,7 +264,7 @@ def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
 
 
 def _settings(chosen: dict[str, Any]) -> Settings:
-    for name in ("include", "exclude", "public", "where"):
+    for name in ("include", "exclude", "public", "links", "where"):
         if name in chosen:
             chosen[name] = tuple(chosen[name] or ())
     if "rows" in chosen:

@@ -159,11 +159,7 @@ def _planned_branch(tree: Tree, number: int, table: TablePlan, rows: int) -> Non
     way = {u.unique: "copy" if table.role == "lookup" else u.way for u in table.uniques}
     _branch(branch, "unique rules", (f"{_key_text(unique)}: by {way[unique]}" for unique in way))
     _branch(branch, "checks", _check_lines(table))
-    _branch(
-        branch,
-        "rules",
-        dict.fromkeys(RULES[found.rule.form].describe(found.rule, table.table) for found in table.rules),
-    )
+    _branch(branch, "rules", (RULES[rule.form].describe(rule, table.table) for rule in table.kept_rules))
 
 
 def _key_text(unique: Unique) -> str:
@@ -219,8 +215,9 @@ def grid_of(*headings: str) -> Grid:
 
 
 def figure_text(figure: Figure | None) -> str:
-    """Returns a score with its ceiling and its floor."""
+    """Returns a score with how far its 95 % interval reaches, its ceiling and its floor."""
     if figure is None:
         return "–"
     ends = [f"{end:.3f}" if end is not None else "–" for end in (figure.ceiling, figure.floor)]
-    return f"{figure.value:.3f} ({ends[0]}, {ends[1]})"
+    reach = max(figure.high - figure.value, figure.value - figure.low)
+    return f"{figure.value:.3f} ±{reach:.3f} ({ends[0]}, {ends[1]})"

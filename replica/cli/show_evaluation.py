@@ -18,9 +18,9 @@ from replica.report.gate import GateResult
 from replica.schema.model import quote_name
 
 _LEGEND = (
-    "1 is alike, 0 is not. Beside each score: what two samples of the original of that size score against each other,"
-    " and what its columns drawn one by one and its keys drawn at random would score. –: nothing to score, as in a"
-    " lookup, which is copied.\n"
+    "1 is alike, 0 is not. Beside each score: how far its 95 % interval reaches; in brackets what two samples of the"
+    " original of that size score against each other, and what its columns drawn one by one and its keys drawn at"
+    " random would score. –: nothing to score, as in a lookup, which is copied.\n"
 )
 
 

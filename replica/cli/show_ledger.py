@@ -79,9 +79,9 @@ def budget_preview(prepared: Prepared, budget: Budget) -> Group:
     )
 
 
-def searched_table(searched: Iterable[Searched]) -> Grid:
-    """How many texts of single rows were looked for, and how many were found."""
-    grid = grid_of("column", ">texts that one row has", ">found")
+def searched_table(searched: Iterable[Searched], fewest: int) -> Grid:
+    """How many texts of too few persons were looked for, and how many were found."""
+    grid = grid_of("column", f">texts of fewer than {fewest} persons", ">found")
     for found in searched:
         grid.add_row(found.column, f"{found.looked_for:,}", f"{found.found:,}")
     return grid

@@ -39,6 +39,7 @@ from replica.evaluation.predicting import UseScores
 from replica.evaluation.servers import asking
 from replica.evaluation.use import unpredictable
 from replica.planning.decisions import Plan
+from replica.privacy.ledger import Ledger
 from replica.progress import Progress, Report, ignore
 from replica.schema.model import Schema
 from replica.settings import Settings
@@ -110,6 +111,8 @@ class EvaluationReport:
         use: what models that learned on the replica are worth on the original.
         plan: what was known of the original.
         pictures: what there is to see, by table: values and rows of both databases, for no log.
+        claim: the claim of differential privacy that the replica was made under; None without one, or where that is not
+            known.
     """
 
     tables: tuple[TableScores, ...]
@@ -122,6 +125,7 @@ class EvaluationReport:
     use: tuple[UseScores, ...] = ()
     plan: Plan = field(kw_only=True, repr=False)
     pictures: Pictures = field(default_factory=dict, kw_only=True, repr=False)
+    claim: Ledger | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def shapes(self) -> Figure | None:
@@ -180,7 +184,7 @@ def evaluate(
         _score_relations(ground, report),
         constraints,
         behaviour,
-        _notes(ground, controls),
+        notes_of(ground, controls),
         privacy=attack_replica(ground, controls, report),
         detection=detection,
         use=use,
@@ -230,7 +234,8 @@ def _score_relations(ground: Ground, report: Report) -> RelationScores:
     )
 
 
-def _notes(ground: Ground, controls: Mapping[str, npt.NDArray[np.bool_]]) -> tuple[str, ...]:
+def notes_of(ground: Ground, controls: Mapping[str, npt.NDArray[np.bool_]]) -> tuple[str, ...]:
+    """Returns what a reader should know: which tables were sampled, how many persons were kept out, a line each."""
     sampled = (
         f"{table}: whole families were compared, {len(rows):,} of {rows.total:,} rows"
         for table, rows in ground.original.items()

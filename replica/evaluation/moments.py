@@ -120,6 +120,7 @@ class _Clock:
             known = days[0][~np.isnan(days[0])]
             if len(known):
                 edges = np.linspace(known.min(), known.max(), _PERIODS + 1)
+                edges[-1] = np.nextafter(edges[-1], np.inf)  # The last moment is in the last period, and not after it.
                 cut = tuple(_cells(one, partial(_period, edges)) for one in days)
                 yield name, cut, len(edges) + 1
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 from replica.generators.base import Encoded, FitOptions, Spans
 from replica.generators.devices import CPU, as_codes, as_tensor, to_draw, to_learn
 from replica.generators.kept import KeptNet, weights_of, with_weights
-from replica.generators.nets import draw, starting_logits, starts_of
+from replica.generators.nets import draw, drawn, starting_logits, starts_of
 from replica.generators.training import Pace, Task, torch_generator, train, use_one_thread
 from replica.generators.twins import Twins, find_twins
 from replica.generators.wiring import Wiring, wirings
@@ -128,14 +128,11 @@ class _Net(nn.Module):
             self.register_buffer(name, places, persistent=False)
         self.seen = None if wiring.sees is None else [np.flatnonzero(each).tolist() for each in wiring.sees]
 
-        def random(*shape: int, scale: float) -> nn.Parameter:
-            return nn.Parameter(torch.randn(*shape, generator=generator, device=generator.device) * scale)
-
         # From nothing, so that codes that are hardly ever seen stay without a meaning.
         self.inputs = nn.Parameter(torch.zeros(max(1, sum(self.sizes)), width))
         self.above = nn.Parameter(torch.zeros(max(1, sum(span.cardinality for span in context)), width))
-        self.start = random(len(self.drawn), width, scale=0.1)
-        self.first = random(len(self.drawn), width, width, scale=width**-0.5)
+        self.start = drawn((len(self.drawn), width), 0.1, generator)
+        self.first = drawn((len(self.drawn), width, width), width**-0.5, generator)
         self.second = nn.Parameter(torch.zeros(len(self.drawn), width, width))
         self.bias = nn.Parameter(torch.zeros(len(self.drawn), width))
         self.before = nn.LayerNorm(width)

@@ -49,6 +49,11 @@ def to_draw(name: str, rows: int) -> torch.device:
     return _chosen(name, worth=rows >= _WORTH_DRAWING)
 
 
+def asked_for(name: str) -> torch.device:
+    """Returns the device that was named; ``auto`` is the processor here, for work that no GPU was tried with."""
+    return _chosen(name, worth=False)
+
+
 def as_tensor(codes: npt.NDArray[np.integer[Any]], device: torch.device) -> torch.Tensor:
     """Returns codes as nets take them, on a device."""
     return torch.from_numpy(codes.astype(np.int64)).to(device)

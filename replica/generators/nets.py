@@ -18,7 +18,7 @@ class Dense(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, generator: torch.Generator, scale: float = 1.0) -> None:
         super().__init__()
-        self.weight = _random((outputs, inputs), scale * inputs**-0.5, generator)
+        self.weight = drawn((outputs, inputs), scale * inputs**-0.5, generator)
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, state: torch.Tensor) -> torch.Tensor:
@@ -58,8 +58,8 @@ class Known(nn.Module):
         for name, each in (("starts", spans), ("context_starts", context)):
             self.register_buffer(name, starts_of(each), persistent=False)
         sizes = [max(1, sum(span.cardinality for span in each)) for each in (spans, context)]
-        self.codes, self.above = (_random((size, width), scale, generator) for size in sizes)
-        self.hidden = _random((len(spans), width), scale, generator)
+        self.codes, self.above = (drawn((size, width), scale, generator) for size in sizes)
+        self.hidden = drawn((len(spans), width), scale, generator)
 
     def forward(self, above: torch.Tensor, codes: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
         """Returns the vectors.
@@ -84,8 +84,8 @@ class SpanBlocks(nn.Module):
 
     def __init__(self, spans: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.start = _random((spans, 1, width), 0.1, generator)
-        self.rise = _random((spans, width, width), width**-0.5, generator)
+        self.start = drawn((spans, 1, width), 0.1, generator)
+        self.rise = drawn((spans, width, width), width**-0.5, generator)
         self.bias = nn.Parameter(torch.zeros(spans, 1, width))
         self.fall = nn.Parameter(torch.zeros(spans, width, width))
         self.before, self.after = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -156,5 +156,6 @@ def starts_of(spans: Spans) -> torch.Tensor:
     return torch.from_numpy(np.cumsum([0, *(span.cardinality for span in spans)])[:-1].astype(np.int64))
 
 
-def _random(shape: tuple[int, ...], scale: float, generator: torch.Generator) -> nn.Parameter:
+def drawn(shape: tuple[int, ...], scale: float, generator: torch.Generator) -> nn.Parameter:
+    """Returns weights with a standard deviation, drawn where the generator draws."""
     return nn.Parameter(torch.randn(shape, generator=generator, device=generator.device) * scale)

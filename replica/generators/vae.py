@@ -2,8 +2,9 @@
 
 TVAE (Xu et al. 2019) with what was learned since. All spans are codes, so every decoder is a softmax. The divergence
 weighs little (Higgins et al. 2017; TabSyn, Zhang et al. 2024), since with its full weight the latents say nothing and
-columns come out independent. That leaves latents far from a normal distribution, so what they are drawn from is learned
-with the rest: a normalizing flow given the same condition (Chen et al. 2017).
+columns come out independent. That leaves latents far from a normal distribution, in as many heaps as there are kinds of
+rows, so what they are drawn from is learned with the rest (Chen et al. 2017): one latent after the other, each from a
+mixture given those before it and the same condition (RNADE, Uria et al. 2013).
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ import torch
 from torch import nn
 
 from replica.generators.base import Spans
-from replica.generators.nets import Dense, Known, blocks
+from replica.generators.nets import Dense, Known, SpanBlocks, blocks, draw, drawn
 from replica.generators.pieces import LikelyNet, PieceGenerator, PieceNet, Rows
 from replica.generators.training import Pace
 
 _BLOCKS = 1
 _LATENTS = 16
-_COUPLINGS = 4
 # The weight of the divergence.
-_BETA = 0.2
+_BETA = 0.3
+# Of the prior: components of each latent's mixture, size of its states, and the frequencies by which it sees latents.
+_COMPONENTS = 8
+_PRIOR_WIDTH = 96
+_FREQUENCIES = (1.0, 2.0, 4.0)
 # Size of what is known of a row.
 _TOLD = 1.0
 
@@ -50,7 +54,7 @@ class _Net(LikelyNet):
         self.encoder = blocks(_BLOCKS, width, generator)
         self.posterior = Dense(width, 2 * _LATENTS, generator, scale=0.1)
         self.condition = Known(spans, context, width, generator, scale=_TOLD)
-        self.prior = _Flow(_LATENTS, width, generator)
+        self.prior = _Prior(_LATENTS, width, generator)
         self.latent = Dense(_LATENTS, width, generator)
         self.decoder = blocks(_BLOCKS, width, generator)
 
@@ -86,39 +90,47 @@ class _Net(LikelyNet):
         return self.draw_wanted(state, rows, generator)
 
 
-class _Flow(nn.Module):
-    """A distribution over latents given a condition: affine couplings of halves in turn (RealNVP, Dinh et al. 2017)."""
+class _Prior(nn.Module):
+    """A distribution over latents given a condition: one after the other, each a mixture of normal distributions."""
 
     def __init__(self, size: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        half = size // 2
-        self.size = size
-        self.see = nn.ModuleList([Dense(half, width, generator) for _ in range(_COUPLINGS)])
-        self.norm = nn.LayerNorm(width)
-        self.block = nn.ModuleList([blocks(1, width, generator) for _ in range(_COUPLINGS)])
-        self.move = nn.ModuleList([Dense(width, 2 * half, generator, scale=0.0) for _ in range(_COUPLINGS)])
+        self.condition = nn.Sequential(nn.LayerNorm(width), Dense(width, _PRIOR_WIDTH, generator))
+        self.latents = drawn((size, 1 + 2 * len(_FREQUENCIES), _PRIOR_WIDTH), 0.3, generator)
+        self.blocks = SpanBlocks(size, _PRIOR_WIDTH, generator)
+        self.heads = nn.Parameter(torch.zeros(size, _PRIOR_WIDTH, 3 * _COMPONENTS))
+        # The components begin side by side, as at one place they would stay one.
+        means = torch.linspace(-1.5, 1.5, _COMPONENTS)
+        start = torch.cat([torch.zeros(_COMPONENTS), means, torch.full((_COMPONENTS,), -0.5)])
+        self.start = nn.Parameter(start.repeat(size, 1, 1))
 
-    def _step(self, i: int, still: torch.Tensor, condition: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        shift, scale = self.move[i](self.block[i](self.see[i](still) + condition)).chunk(2, dim=1)
-        return shift, 2 * torch.tanh(scale / 2)
+    def _told(self, z: torch.Tensor, i: int | slice) -> torch.Tensor:
+        """What latents tell those behind them: (rows, ...) to (..., rows, width)."""
+        waves = [wave(frequency * z) for frequency in _FREQUENCIES for wave in (torch.sin, torch.cos)]
+        return torch.einsum("r...f,...fw->...rw", torch.stack([z, *waves], dim=-1), self.latents[i])
+
+    def _mixture(self, i: int | slice, state: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The components of latents: logarithms of their shares, means and logarithms of their deviations."""
+        found = torch.matmul(self.blocks.of(i, state), self.heads[i]) + self.start[i]
+        shares, means, spreads = found.chunk(3, dim=-1)
+        return torch.log_softmax(shares, dim=-1), means, 4 * torch.tanh(spreads / 4)
 
     def log_density(self, z: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         """Returns the log density without its constant: shape (rows,)."""
-        condition = self.norm(condition)
-        still, moved = z.chunk(2, dim=1)
-        total = z.new_zeros(len(z))
-        for i in range(_COUPLINGS):
-            shift, scale = self._step(i, still, condition)
-            still, moved = (moved - shift) * (-scale).exp(), still
-            total = total - scale.sum(dim=1)
-        return total - (still**2 + moved**2).sum(dim=1) / 2
+        told = self._told(z, slice(None))
+        before = told.cumsum(dim=0) - told
+        shares, means, spreads = self._mixture(slice(None), self.condition(condition) + before)
+        apart = (z.T.unsqueeze(2) - means) * (-spreads).exp()
+        return torch.logsumexp(shares - spreads - apart**2 / 2, dim=2).sum(dim=0)
 
     def draw(self, condition: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Draws latents: (rows, latents)."""
-        condition = self.norm(condition)
-        noise = torch.randn(len(condition), self.size, generator=generator, device=generator.device)
-        still, moved = noise.chunk(2, dim=1)
-        for i in reversed(range(_COUPLINGS)):
-            shift, scale = self._step(i, moved, condition)
-            still, moved = moved, still * scale.exp() + shift
-        return torch.cat([still, moved], dim=1)
+        state, found = self.condition(condition), []
+        for i in range(len(self.latents)):
+            shares, means, spreads = self._mixture(i, state)
+            which = draw(shares, generator).unsqueeze(1)
+            noise = torch.randn(len(state), 1, generator=generator, device=generator.device)
+            z = means.gather(1, which) + spreads.gather(1, which).exp() * noise
+            found.append(z)
+            state = state + self._told(z.squeeze(1), i)
+        return torch.cat(found, dim=1)

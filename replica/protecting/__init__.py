@@ -10,5 +10,6 @@ of their own.
 ``columns``        what is measured of single columns
 ``copy``           a snapshot made of what was measured
 ``recoding``       the rows in the codes of the copy
-``marginals``      a tree of noisy marginals
+``marginals``      noisy marginals of spans and pairs, and the model of them
+``loglinear``      the distribution of a span that agrees with them
 """

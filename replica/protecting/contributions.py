@@ -54,12 +54,43 @@ def rows_of_subjects(unit: Unit, sources: Mapping[str, SourceTable]) -> dict[str
         sources: the rows of all tables.
     """
     found = {unit.subject: SubjectRows(sources[unit.subject], np.arange(len(sources[unit.subject])))}
-    for name in unit.private[1:]:
-        key = unit.owners[name]
-        rows = sources[name].parents[key.id]
-        above = np.append(found[key.parent].subject, NOBODY)
-        found[name] = SubjectRows(sources[name], above[np.where(rows < 0, len(above) - 1, rows)])
+    for name in unit.private:
+        key = unit.owners.get(name)
+        if key is not None:
+            found[name] = SubjectRows(sources[name], _of_rows(found[key.parent].subject, sources[name].parents[key.id]))
+        for linked, link in unit.links.items():
+            if link.child == name:
+                found[name], found[linked] = _linked(found[name], sources[linked], link)
+                if key is not None:
+                    found[key.parent] = _recounted(found[key.parent], found[name], key)
     return found
+
+
+def _of_rows(subject: Ints, rows: Ints) -> Ints:
+    """The subject of each row that is pointed to; nobody where none is."""
+    return np.append(subject, NOBODY)[np.where(rows < 0, len(subject), rows)]
+
+
+def _linked(linking: SubjectRows, source: SourceTable, link: ForeignKey) -> tuple[SubjectRows, SubjectRows]:
+    """Whose the rows of a linked table are, and the rows of the link table without those that share others' rows.
+
+    Rows of a table stand in an order that does not change when some of them are taken out, so that with one subject and
+    all that belongs to it gone, everything else belongs to whom it belonged.
+    """
+    rows = linking.source.parents[link.id]
+    known = np.flatnonzero((rows >= 0) & (linking.subject != NOBODY))
+    linked, first = np.unique(rows[known], return_index=True)
+    subject = np.full(len(source), NOBODY)
+    subject[linked] = linking.subject[known[first]]
+    own = (rows < 0) | (_of_rows(subject, rows) == linking.subject)
+    return replace(linking, subject=np.where(own, linking.subject, NOBODY)), SubjectRows(source, subject)
+
+
+def _recounted(owners: SubjectRows, rows: SubjectRows, key: ForeignKey) -> SubjectRows:
+    """Owners whose numbers of children do not count those that are nobody's."""
+    pointed = rows.source.parents[key.id][rows.subject != NOBODY]
+    counts = np.bincount(pointed, minlength=len(owners))
+    return replace(owners, source=replace(owners.source, fan_outs={**owners.source.fan_outs, key.id: counts}))
 
 
 def random_ranks(groups: Ints) -> Ints:
@@ -89,8 +120,8 @@ def bounded(unit: Unit, found: Mapping[str, SubjectRows], bounds: Mapping[str, i
     kept: dict[str, Ints] = {}
     for name in unit.private:
         subject = found[name].subject.copy()
-        if name != unit.subject:
-            key = unit.owners[name]
+        key = unit.owners.get(name)
+        if key is not None:
             there = np.zeros(len(found[key.parent]) + 1, dtype=bool)
             there[kept[key.parent]] = True
             subject[~there[np.maximum(found[name].source.parents[key.id], NOBODY)]] = NOBODY

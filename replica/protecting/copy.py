@@ -163,20 +163,46 @@ def make_copy(pattern: Pattern, findings: Findings) -> CopySnapshot:
         frame = frames[name]
         frame |= _varied_codes(pattern, name, frame)
         frame |= _public_values(pattern, name, len(owners[name])) | _measured_values(pattern, name, findings, owners)
-        if name != unit.subject:
-            key = unit.owners[name]
-            for own, other in zip(key.columns, key.parent_columns, strict=True):
-                frame[own] = frames[key.parent][other].take(pa.array(owners[name]))
+        if (key := unit.owners.get(name)) is not None:
+            frame |= _pointing(key, owners[name], frames)
+    for name, link in unit.links.items():
+        if rows[name]:
+            frames[link.child] |= _pointing(link, _linked_rows(unit, name, owners), frames)
     totals = {**rows, **findings.totals}
     return CopySnapshot(pattern.real, frames, totals, unit.public, pattern.seed)
 
 
+def _pointing(key: ForeignKey, rows: Ints, frames: Mapping[str, Columns]) -> Columns:
+    """The columns of a reference whose rows point to these rows of the parent."""
+    return {
+        own: frames[key.parent][other].take(pa.array(rows))
+        for own, other in zip(key.columns, key.parent_columns, strict=True)
+    }
+
+
+def _linked_rows(unit: Unit, linked: str, owners: Mapping[str, Ints]) -> Ints:
+    """Which rows of a linked table the rows of its link table point to: those of their own subject, one by one."""
+    name = unit.links[linked].child
+    subject = owners[name]
+    while unit.above[name] != unit.subject:
+        name = unit.above[name]
+        subject = owners[name][subject]
+    order = np.argsort(subject, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order)) - np.searchsorted(subject[order], subject[order])
+    # Rows of a linked table are made subject by subject. Where a subject has none, a neighbour's will do.
+    starts = np.searchsorted(owners[linked], subject)
+    count = np.maximum(np.searchsorted(owners[linked], subject, side="right") - starts, 1)
+    found: Ints = np.minimum(starts + place % count, len(owners[linked]) - 1)
+    return found
+
+
 def _owner_rows(pattern: Pattern, findings: Findings) -> dict[str, Ints]:
-    """The number of each made-up row's owner, by private table; subjects own themselves."""
+    """The number of each made-up row's owner, by private table; subjects own themselves, and what is linked to them."""
     unit = pattern.unit
     found = {unit.subject: np.arange(min(findings.subjects, MOST_SUBJECTS))}
     for name in unit.private[1:]:
-        owners = len(found[unit.owners[name].parent])
+        owners = len(found[unit.subject if name in unit.links else unit.above[name]])
         counts = findings.fan_outs[name].draw(owners, stream(pattern.seed, "copy", name))
         # Whole families until there are enough rows to cut bins by.
         counts[np.cumsum(counts) > _MOST_ROWS] = 0

@@ -14,7 +14,7 @@ from torch import nn
 from replica.databases.base import Snapshot
 from replica.generators.autoregressive import Autoregressive
 from replica.generators.base import Encoded, FitOptions, TableGenerator
-from replica.generators.devices import to_learn
+from replica.generators.devices import asked_for
 from replica.learning.conditioning import context_spec, observe, source_context
 from replica.learning.encoding import EncodedTable
 from replica.learning.source_rows import read_source
@@ -103,7 +103,8 @@ class Guard:
         for i, table in enumerate(coded):
             report(Progress("learn", table.table, i, len(coded)))
             bought = self._bought(table, table.drawn / spans, TRAINING if table in trained else 0.0)
-            found[table.table] = fit_marginals(table.learned, self.protection.meter, bought)
+            rng = stream(settings.seed, "marginals", table.table)
+            found[table.table] = fit_marginals(table.learned, self.protection.meter, bought, rng)
         if trained:
             report(Progress("train", ", ".join(table.table for table in trained)))
             found |= self._trained(trained, found, sum(table.drawn for table in trained) / spans, settings)
@@ -126,7 +127,7 @@ class Guard:
         noise = noise_for_steps(others, schedule.rate, schedule.steps, (budget.epsilon, budget.left_of_delta))
         meter.note(Entry("models", "training", 1.0, noise**2, steps=schedule.steps, rate=schedule.rate, discrete=False))
         found = {table.table: self._pretrained(table, marginals[table.table], settings) for table in tables}
-        there, device = self.subjects_there(tables), to_learn(settings.device, self.subjects)
+        there, device = self.subjects_there(tables), asked_for(settings.device)
         lessons = [table.lesson(found[table.table].net, there, device) for table in tables]
         train(lessons, replace(schedule, noise=noise))
         return {name: model.with_net(lesson.net) for (name, model), lesson in zip(found.items(), lessons, strict=True)}

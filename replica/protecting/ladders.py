@@ -51,11 +51,13 @@ class Ladder:
 
     Attributes:
         branches: into how many steps the whole, and then each step, is divided.
+        parts: what part of the price each of these divisions gets. The first ones say where anything lies at all.
         low: the first place that the schema allows.
         high: the last one.
     """
 
     branches: tuple[int, ...]
+    parts: tuple[float, ...]
     low: int = 0
     high: int = 2**62
 
@@ -72,12 +74,12 @@ def search(places: Ints, ladder: Ladder, meter: Meter, price: Price) -> Steps:
     Returns:
         The steps; none where noise hides all.
     """
-    each = replace(price, precision=price.precision / len(ladder.branches))
     width = math.prod(ladder.branches)
     closed: list[Steps] = []
     open_ = Steps(np.zeros(1, np.int64), np.full(1, width), np.full(1, np.inf))
-    for branch in ladder.branches:
+    for branch, part in zip(ladder.branches, ladder.parts, strict=True):
         width //= branch
+        each = replace(price, precision=price.precision * part)
         starts = open_.low[:, None] + width * np.arange(branch)
         noisy = meter.measure(_counts(places, starts.reshape(-1), width), each)
         counts = noisy.counts.reshape(starts.shape).astype(np.float64)
@@ -136,13 +138,13 @@ def _counts(places: Ints, starts: Ints, width: int) -> Ints:
     return (behind - first).astype(np.int64)
 
 
-NUMBERS = Ladder((2**12, 2**4, 2**4, 2**4))
+NUMBERS = Ladder((2**12, 2**4, 2**4, 2**4), (0.25, 0.35, 0.3, 0.1))
 """The ladder of floating-point numbers: sign and exponent, then twelve bits of the mantissa."""
 
-DAYS = Ladder((3_600, 16, 16, 4))
+DAYS = Ladder((3_600, 16, 16, 4), (0.25, 0.35, 0.3, 0.1))
 """The ladder of days from the year 1: about ten thousand years."""
 
-SECONDS = Ladder((24, 60, 60))
+SECONDS = Ladder((24, 60, 60), (0.4, 0.3, 0.3))
 """The ladder of a day's clock."""
 
 FIRST_DAY = -719_162

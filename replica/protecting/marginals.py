@@ -1,33 +1,44 @@
-"""A tree of noisy marginals: which span depends on which is bought first, then the marginals that this asks for.
+"""Noisy marginals of pairs, and a model that agrees with them.
 
-In the manner of MST (McKenna, Miklau and Sheldon 2021): how far each pair is from independence is measured with noise,
-every span takes the one before it that it depends on most, and the marginals of these pairs are measured with all that
-is left. Spans stand in the order in which they are drawn, so that the tree is the one that is sampled from.
+In the manner of MST and AIM (McKenna, Miklau and Sheldon 2021; McKenna et al. 2022): every span is measured by itself;
+how far each pair is from independence is measured with noise; the marginals of those pairs that depend on each other
+are bought with all that is left. The model is fitted to all of them together (:mod:`replica.protecting.loglinear`),
+span by span in the order in which they are drawn.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from replica.generators.base import Encoded, TableGenerator
-from replica.generators.marginal import Marginal
+from replica.generators.marginal import Factor, Marginal, draw_groups
 from replica.kinds.base import Codes, Span
 from replica.privacy.meter import Meter, Price
+from replica.protecting.loglinear import PairShares, fit_factors
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Pair = tuple[int, int]
 
 _SCORED_GROUPS = 8
-_SINGLE_PART = 0.4
+_GROUPS = 20
+_SINGLE_PART = 0.5
 _CONTEXT_PART = 0.3
 # Cells of a marginal hold so many times its noise on average; finer ones would tell of nothing else.
 _CLEAR = 6.0
 # How far beyond noise a dependence must stand out to be worth a marginal.
 _SURE = 2.5
+# How many spans of its context one span may depend on; what these have in common is bought too.
+_MOST_ABOVE = 2
+# Rows that the model is fitted on.
+_ROWS = 20_000
+# How many rows the knowledge that most things are independent weighs.
+_INDEPENDENCE = 100.0
 _ROUNDS = 30
 # A detail smaller than so many times its noise is taken for noise.
 _SURE_DETAIL = 1.5
@@ -80,6 +91,7 @@ class _Axis:
         groups: its codes in a few groups, by which dependence is judged: shape (codes of the span,).
         grouped: how the groups are distributed in the rows.
         noise: how far off the groups are together because of noise, in rows.
+        fine: its codes in groups that the model tells apart: shape (codes of the span,).
     """
 
     span: Span
@@ -88,35 +100,61 @@ class _Axis:
     groups: Ints
     grouped: Floats
     noise: float
+    fine: Ints
+
+    @property
+    def fine_shares(self) -> Floats:
+        """How the groups of the model are distributed."""
+        return _summed(self.fine, self.shares)
+
+    def view(self, most: int) -> Ints:
+        """Puts the groups of the model into at most so many: shape (groups,)."""
+        shares = self.fine_shares
+        in_order = self.span.ordered > 0 and bool((np.diff(self.fine) >= 0).all())
+        ordered = int(self.fine[self.span.ordered - 1]) + 1 if in_order else 0
+        return group_codes(replace(self.span, cardinality=len(shares), ordered=ordered), shares, most)
 
 
-def fit_marginals(learned: Learned, meter: Meter, bought: Bought) -> Marginal:
+@dataclass(frozen=True)
+class _Measuring:
+    """What measures the pairs of a table.
+
+    Attributes:
+        axes: all spans, the context's first.
+        n_context: how many spans the context has.
+        mass: about how many rows there are.
+        meter: what adds noise.
+    """
+
+    axes: Sequence[_Axis]
+    n_context: int
+    mass: float
+    meter: Meter
+
+
+def fit_marginals(learned: Learned, meter: Meter, bought: Bought, rng: np.random.Generator) -> Marginal:
     """Learns rows given their context from noisy marginals alone.
 
     Args:
         learned: the rows, and the copy whose codes they are in.
         meter: what measures.
         bought: what it may cost.
+        rng: the random stream of what is drawn to fit the model on.
     """
-    rows, n_context = learned.rows, len(learned.context.spans)
+    spans, n_context = learned.rows.spans, len(learned.context.spans)
     own, mass = _own_axes(learned, meter, bought.counts)
-    measured = [n_context + i for i, yes in enumerate(learned.measured) if yes and not rows.spans[i].observed]
     axes = [*_context_axes(learned, mass, meter, bought.structure), *own]
-    for_pairs = _spending(bought.structure, 1 - _CONTEXT_PART if n_context else 1.0, 1)
-    parents = _parents(axes, n_context, measured, mass, meter, for_pairs)
-    pairs = sum(1 for parent in parents.values() if parent >= 0)
-    each = _spending(bought.counts, 1 - _SINGLE_PART, pairs)
-    tables = []
-    for i, span in enumerate(rows.spans):
-        parent = parents.get(n_context + i, -1)
-        if span.observed:
-            tables.append(np.zeros((0, 0)))
-        elif parent < 0:
-            tables.append(np.cumsum(own[i].shares)[None, :])
-        else:
-            tables.append(_conditional(axes[parent], own[i], mass, meter, each))
-    places = tuple(parents.get(n_context + i, -1) for i in range(len(rows.spans)))
-    return Marginal(rows.spans, learned.context.spans, places, tuple(tables))
+    measuring = _Measuring(axes, n_context, mass, meter)
+    measured = [n_context + i for i, yes in enumerate(learned.measured) if yes and not spans[i].observed]
+    scoring = _spending(bought.structure, 1 - _CONTEXT_PART if n_context else 1.0, 1)
+    edges = _dependences(measuring, measured, scoring)
+    pairs = edges + _between_parents(edges, n_context)
+    each = _spending(bought.counts, 1 - _SINGLE_PART, len(pairs))
+    found = {pair: _measured_pair(measuring, pair, each) for pair in pairs}
+    factors = _fitted(measuring, found, _drawn_context(measuring, learned, found, rng), rng)
+    within = tuple(axis.shares / np.maximum(axis.fine_shares, 1e-15)[axis.fine] for axis in own)
+    given = tuple(() if span.observed else factors[i] for i, span in enumerate(spans))
+    return Marginal(spans, learned.context.spans, tuple(axis.fine for axis in axes), given, within)
 
 
 def made_rows(model: TableGenerator, learned: Learned, rng: np.random.Generator) -> Codes:
@@ -164,7 +202,7 @@ def _own_axes(learned: Learned, meter: Meter, price: Price) -> tuple[list[_Axis]
         groups = group_codes(span, shares, _SCORED_GROUPS)
         grouped = _summed(groups, shares)
         noise = _MEAN_SIZE * math.sqrt(prices[i].variance * len(shares) * len(grouped)) if i in noisy else 0.0
-        axes.append(_Axis(span, codes[:, i], shares, groups, grouped, noise))
+        axes.append(_Axis(span, codes[:, i], shares, groups, grouped, noise, group_codes(span, shares, _GROUPS)))
     return axes, mass
 
 
@@ -178,7 +216,7 @@ def _context_axes(learned: Learned, mass: float, meter: Meter, price: Price) -> 
         groups = group_codes(span, shares, _SCORED_GROUPS)
         noisy = meter.measure(np.bincount(groups[codes[:, i]], minlength=int(groups.max()) + 1), each)
         noise = _MEAN_SIZE * noisy.sigma * len(noisy.counts)
-        axes.append(_Axis(span, codes[:, i], shares, groups, onto_simplex(noisy.counts / mass), noise))
+        axes.append(_Axis(span, codes[:, i], shares, groups, onto_simplex(noisy.counts / mass), noise, groups))
     return axes
 
 
@@ -257,22 +295,32 @@ def onto_simplex(values: Floats) -> Floats:
     return found
 
 
-def _parents(
-    axes: list[_Axis], n_context: int, measured: list[int], mass: float, meter: Meter, price: Price
-) -> dict[int, int]:
-    """The span before each measured one that it depends on most; none where noise may be all there is."""
+def _dependences(measuring: _Measuring, measured: list[int], price: Price) -> list[Pair]:
+    """The pairs that depend on each other further than noise explains, most of all first."""
+    axes, n_context = measuring.axes, measuring.n_context
     pairs = [(other, at) for at in measured for other in range(at) if other < n_context or other in measured]
     if not pairs:
-        return {}
-    scores = np.array([_distance(axes[a], axes[b], mass) for a, b in pairs])
+        return []
+    scores = np.array([_distance(axes[a], axes[b], measuring.mass) for a, b in pairs])
     # A row moves every score by one.
-    noisy = meter.measure(scores, replace(price, sensitivity=price.sensitivity * math.sqrt(len(pairs))))
-    best: dict[int, tuple[float, int]] = {}
-    for (a, b), score in zip(pairs, noisy.counts.tolist(), strict=True):
-        gain = score - _chance(axes[a], axes[b], mass)
-        if gain > best.get(b, (_SURE * noisy.sigma, -1))[0]:
-            best[b] = (gain, a)
-    return {at: parent for at, (_, parent) in best.items()}
+    whole = replace(price, sensitivity=price.sensitivity * math.sqrt(len(pairs)))
+    noisy = measuring.meter.measure(scores, whole)
+    gains = noisy.counts - np.array([_chance(axes[a], axes[b], measuring.mass) for a, b in pairs])
+    found: list[Pair] = []
+    for k in np.argsort(-gains, kind="stable").tolist():
+        above = sum(1 for a, b in found if b == pairs[k][1] and a < n_context)
+        if gains[k] > _SURE * noisy.sigma and (pairs[k][0] >= n_context or above < _MOST_ABOVE):
+            found.append(pairs[k])
+    return found
+
+
+def _between_parents(edges: list[Pair], n_context: int) -> list[Pair]:
+    """Pairs of spans of the context on which one span depends: what they have in common must not count twice."""
+    found = set()
+    for at in {b for _, b in edges}:
+        above = sorted(a for a, b in edges if b == at and a < n_context)
+        found |= {(above[i], above[j]) for j in range(len(above)) for i in range(j)}
+    return sorted(found)
 
 
 def _distance(a: _Axis, b: _Axis, mass: float) -> int:
@@ -290,36 +338,79 @@ def _joint(a: Ints, b: Ints, shape: tuple[int, ...]) -> Ints:
     return np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1]).reshape(shape)
 
 
-def _conditional(parent: _Axis, child: _Axis, mass: float, meter: Meter, price: Price) -> Floats:
-    """Distributions of a span given each code of its parent, summed up: shape (codes of parent, codes of span)."""
-    cells = max(4.0, mass / (_CLEAR * math.sqrt(price.variance)))
-    few = min(parent.span.cardinality, child.span.cardinality, max(2, int(math.sqrt(cells))))
+@dataclass(frozen=True)
+class _PairFound:
+    """The marginal of a pair as it was measured: the groups that each span's own groups were counted in, and shares."""
+
+    views: tuple[Ints, Ints]
+    shares: Floats
+    slack: float
+
+
+def _measured_pair(measuring: _Measuring, pair: Pair, price: Price) -> _PairFound:
+    """Buys the marginal of a pair, as finely as noise lets it be seen."""
+    first, second = (measuring.axes[at] for at in pair)
+    sizes = len(first.fine_shares), len(second.fine_shares)
+    cells = max(4.0, measuring.mass / (_CLEAR * math.sqrt(price.variance)))
+    few = min(*sizes, max(2, int(math.sqrt(cells))))
     rest = max(2, int(cells / few))
-    sides = (few, rest) if parent.span.cardinality <= child.span.cardinality else (rest, few)
-    groups_p = group_codes(parent.span, parent.shares, sides[0])
-    groups_c = group_codes(child.span, child.shares, sides[1])
-    shape = (int(groups_p.max()) + 1, int(groups_c.max()) + 1)
-    noisy = meter.measure(_joint(groups_p[parent.codes], groups_c[child.codes], shape), price).counts / mass
-    shares_p = onto_simplex(noisy.sum(axis=1))
-    shares_c = _summed(groups_c, child.shares)
-    joint = _raked(_cleared(noisy, shares_p), shares_p, shares_c)
-    within = child.shares / np.maximum(shares_c, 1e-12)[groups_c]
-    spread = joint / joint.sum(axis=1, keepdims=True)
-    summed: Floats = np.cumsum((spread[:, groups_c] * within)[groups_p], axis=1)
-    return summed / summed[:, -1:]
+    most = (few, rest) if sizes[0] <= sizes[1] else (rest, few)
+    views = first.view(most[0]), second.view(most[1])
+    shape = (int(views[0].max()) + 1, int(views[1].max()) + 1)
+    counts = _joint(views[0][first.fine[first.codes]], views[1][second.fine[second.codes]], shape)
+    noisy = measuring.meter.measure(counts, price)
+    slack = _INDEPENDENCE * noisy.sigma**2 / measuring.mass**2
+    return _PairFound(views, noisy.counts / measuring.mass, slack)
 
 
-def _cleared(joint: Floats, rows: Floats) -> Floats:
-    """The nearest marginal whose rows add up to what is known of them and that is not negative."""
-    return np.stack(
-        [onto_simplex(row / share) * share if share > 0 else row * 0 for row, share in zip(joint, rows, strict=True)]
+def _drawn_context(
+    measuring: _Measuring, learned: Learned, found: dict[Pair, _PairFound], rng: np.random.Generator
+) -> Ints:
+    """Groups of contexts to fit on: those of the copy, each as often as what was measured of contexts asks for."""
+    n_context = measuring.n_context
+    rows = learned.copy_context[rng.integers(0, max(1, len(learned.copy_context)), _ROWS)].astype(np.int64)
+    groups = (
+        np.stack([axis.fine[rows[:, i]] for i, axis in enumerate(measuring.axes[:n_context])], axis=1)
+        if n_context
+        else rows
     )
+    weights = np.ones(_ROWS)
+    pairs = {pair: each for pair, each in found.items() if pair[1] < n_context}
+    for _ in range(_ROUNDS if n_context else 0):
+        for i in range(n_context):
+            weights *= _ratio(measuring.axes[i].grouped, groups[:, i], weights)
+        for (a, b), each in pairs.items():
+            cell = each.views[0][groups[:, a]] * each.shares.shape[1] + each.views[1][groups[:, b]]
+            weights *= _ratio(onto_simplex(each.shares.reshape(-1)), cell, weights)
+    # Systematic sampling: each as often as its weight says, but for a fraction.
+    places = (np.arange(_ROWS) + rng.random()) / _ROWS
+    chosen = np.searchsorted(np.cumsum(weights / weights.sum()), places)
+    taken: Ints = groups[rng.permutation(np.minimum(chosen, _ROWS - 1))]
+    return taken
 
 
-def _raked(joint: Floats, rows: Floats, columns: Floats) -> Floats:
-    """Scales a marginal until both its sides are what is known of them (Deming and Stephan 1940)."""
-    found = joint + 1e-3 * np.outer(rows + 1e-9, columns + 1e-9)
-    for _ in range(_ROUNDS):
-        found *= (columns / np.maximum(found.sum(axis=0), 1e-15))[None, :]
-        found *= ((rows + 1e-12) / np.maximum(found.sum(axis=1), 1e-15))[:, None]
-    return found
+def _ratio(wanted: Floats, cells: Ints, weights: Floats) -> Floats:
+    """What each row's weight is to be multiplied by so that cells have the shares that are wanted."""
+    there = np.bincount(cells, weights=weights, minlength=len(wanted)) / weights.sum()
+    ratio: Floats = np.where(there > 0, (wanted + 1e-6) / np.maximum(there, 1e-12), 1.0)[cells]
+    return ratio
+
+
+def _fitted(
+    measuring: _Measuring, found: dict[Pair, _PairFound], drawn: Ints, rng: np.random.Generator
+) -> list[tuple[Factor, ...]]:
+    """Fits the spans one after the other, each given rows drawn from those before it."""
+    axes, factors = measuring.axes, []
+    identities = [np.arange(len(axis.fine_shares)) for axis in axes]
+    for at in range(measuring.n_context, len(axes)):
+        pairs = {a: each for (a, b), each in found.items() if b == at}
+        own = axes[at].fine_shares
+        told = [
+            PairShares(each.views[0][drawn[:, a]], each.views[1], each.shares, each.slack) for a, each in pairs.items()
+        ]
+        base, fitted = fit_factors(own, told) if told else (own, [])
+        given = [Factor((a,), weights[each.views[0]]) for (a, each), weights in zip(pairs.items(), fitted, strict=True)]
+        factors.append((Factor((), base[None, :]), *given))
+        group = draw_groups(factors[-1], identities, drawn, rng)
+        drawn = np.concatenate([drawn, group[:, None]], axis=1)
+    return factors

@@ -79,7 +79,7 @@ def measure(plan: Plan, protection: Protection, rows: Mapping[str, SubjectRows])
         BudgetError: delta is too large for so few subjects.
     """
     unit, subjects = protection.unit, len(rows[protection.unit.subject])
-    below = [name for name in unit.private[1:] if unit.owners[name].parent != unit.subject]
+    below = [name for name, key in unit.owners.items() if key.parent != unit.subject]
     each = protection.budget.share("rows") / (len(unit.private) + len(below))
     about = _count_subjects(subjects, protection, each)
     sizes: dict[str, SizeHistogram] = {}

@@ -74,7 +74,7 @@ def prepare(
     """
     schema = without_counts(schema)
     draft = None
-    declared = Declared(settings.subject, settings.public, by_map=schema_map is not None)
+    declared = Declared(settings.subject, settings.public, by_map=schema_map is not None, links=settings.links)
     if schema_map is not None:
         unit = find_unit(with_references(schema, schema_map), schema_map, declared)
     else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from replica.errors import UnprotectedError
 from replica.schema.model import ForeignKey, Schema, Table, column_list
@@ -17,11 +18,14 @@ _OWN_ROWS = ("table", "partitioned")
 class Unit:
     """Who is protected.
 
-    Neighbouring databases differ by one row of the subject table and all rows whose path ends in it.
+    Neighbouring databases differ by one row of the subject table, all rows whose path ends in it, and all rows of link
+    tables that link others to one of these.
 
     Attributes:
         subject: id of the subject table.
-        owners: the reference through which the rows of each other private table belong to a subject.
+        owners: the reference through which the rows of a private table belong to a subject.
+        links: for private tables from which no reference leads to a subject, the reference of the link table that leads
+            to them. A row belongs to whom the first row that links it belongs to.
         public: ids of the tables that are declared public.
         notes: what is not covered, a line each.
     """
@@ -30,34 +34,33 @@ class Unit:
     owners: Mapping[str, ForeignKey]
     public: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    links: Mapping[str, ForeignKey] = field(default_factory=dict)
 
-    @property
+    @cached_property
+    def above(self) -> dict[str, str]:
+        """The table that each private table's path leads to next."""
+        return {name: key.parent for name, key in self.owners.items()} | {n: key.child for n, key in self.links.items()}
+
+    @cached_property
     def private(self) -> tuple[str, ...]:
-        """Ids of the private tables, each after its owner."""
+        """Ids of the private tables, each behind the one above it; without those whose path leads in a circle."""
         found = [self.subject]
-        left = dict(self.owners)
-        while left:
-            layer = [name for name, key in left.items() if key.parent in found]
-            found += layer
-            left = {name: key for name, key in left.items() if name not in layer}
+        for name in found:
+            found += [other for other, above in self.above.items() if above == name]
         return tuple(found)
-
-    def path(self, table: str) -> tuple[ForeignKey, ...]:
-        """Returns the references that lead from a private table to its subject; none for the subject table."""
-        steps: list[ForeignKey] = []
-        while table != self.subject:
-            steps.append(self.owners[table])
-            table = self.owners[table].parent
-        return tuple(steps)
 
     @property
     def paths(self) -> dict[str, str]:
         """The paths in words, by private table."""
-        return {name: " → ".join([name, *(_step(key) for key in self.path(name))]) for name in self.private}
-
-
-def _step(key: ForeignKey) -> str:
-    return f"{key.parent} by {column_list(key.columns)}"
+        words = {self.subject: self.subject}
+        for name in self.private[1:]:
+            key = self.owners.get(name)
+            step = f"by {column_list(key.columns)}" if key else f"linked by {column_list(self.links[name].columns)}"
+            above = words[self.above[name]]
+            # The step stands behind the table that it leads to.
+            first, arrow, rest = above.partition(" → ")
+            words[name] = f"{name} → {first} {step}{arrow}{rest}"
+        return words
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,14 @@ class Declared:
     Attributes:
         subject: the subject table; None to take the one that the map calls so.
         public: names of public tables, or patterns of names such as ``ref.*``.
+        links: names of link tables.
         by_map: True where the map is a person's own, so that its roles are declarations and not guesses.
     """
 
     subject: str | None
     public: tuple[str, ...]
     by_map: bool
+    links: tuple[str, ...] = ()
 
 
 def find_unit(schema: Schema, schema_map: SchemaMap, declared: Declared) -> Unit:
@@ -89,23 +94,31 @@ def find_unit(schema: Schema, schema_map: SchemaMap, declared: Declared) -> Unit
     subject = _subject(schema, schema_map, declared.subject)
     taking_part = {table.id: table for table in schema.tables if _takes_part(table, schema_map.tables[table.id])}
     public = {name for name in taking_part if name != subject and _is_public(name, schema_map, declared)}
-    below = _below(subject, [t for name, t in taking_part.items() if name not in public])
+    private = {name: table for name, table in taking_part.items() if name not in public}
+    links = _links(subject, private, schema_map, declared)
+    below = _below(subject, private.values(), links)
     notes: list[str] = []
     owners, unclear = {}, []
-    for name in sorted(set(taking_part) - public - {subject}):
-        candidates = [key for key in taking_part[name].foreign_keys if not key.is_self and key.parent in below]
+    for name in sorted(set(private) - {subject} - set(links)):
+        keys = [key for key in private[name].foreign_keys if not key.is_self and key not in links.values()]
+        candidates = [key for key in keys if key.parent in below]
         chosen = _chosen(candidates, schema_map.tables[name])
         if chosen is None:
-            unclear.append(_how_to_declare(name, candidates, subject))
+            linking = sorted({key.child for key in schema.referencing(name) if key.child in below - {subject, name}})
+            unclear.append(_how_to_declare(name, candidates, subject, linking))
             continue
         owners[name] = chosen
-        notes += _not_covered(taking_part[name], chosen, candidates, subject)
+        notes += _not_covered(private[name], chosen, candidates, subject)
+    notes += [_shared(key) for key in links.values()]
+    unit = Unit(subject, owners, tuple(sorted(public)), tuple(notes), links)
+    circling = sorted(set(private) - set(unit.private) - {name for name in private if name not in unit.above})
+    unclear += [f"the path of {name} leads in a circle" for name in circling]
     if unclear:
         raise UnprotectedError(
             f"it is not plain whose rows some tables hold, so nothing is read: {'; '.join(unclear)}. Tables"
             " about nobody are declared by --public NAME, which takes patterns such as 'ref.*', or by a role in the map"
         )
-    return Unit(subject, owners, tuple(sorted(public)), tuple(notes))
+    return unit
 
 
 def _subject(schema: Schema, schema_map: SchemaMap, wanted: str | None) -> str:
@@ -130,11 +143,49 @@ def _is_public(name: str, schema_map: SchemaMap, declared: Declared) -> bool:
     return declared.by_map and schema_map.tables[name].role in ("public", "lookup")
 
 
-def _below(subject: str, tables: list[Table]) -> set[str]:
-    """The subject table and all private tables from which references lead to it."""
-    found = {subject}
+def _links(
+    subject: str, private: Mapping[str, Table], schema_map: SchemaMap, declared: Declared
+) -> dict[str, ForeignKey]:
+    """The references of link tables, by the table that they lead to.
+
+    Only tables from which nothing leads to a subject need a link.
+
+    Raises:
+        UnprotectedError: two link tables lead to one table, or what is called a link table links nothing.
+    """
+    by_itself = _below(subject, private.values(), {})
+    found: dict[str, ForeignKey] = {}
+    for name in sorted(by_itself - {subject}):
+        columns = set(schema_map.tables[name].link or ())
+        named = name in declared.links or private[name].name in declared.links
+        keys = [
+            key
+            for key in private[name].foreign_keys
+            if (named or (columns and set(key.columns) == columns)) and key.parent in set(private) - by_itself
+        ]
+        if (named or columns) and not keys:
+            raise UnprotectedError(f"{name} links no rows of a private table to {subject}: it is no link table")
+        for key in keys:
+            if key.parent in found:
+                raise UnprotectedError(
+                    f"{found[key.parent].child} by {column_list(found[key.parent].columns)} and {name} by"
+                    f" {column_list(key.columns)} both link {key.parent} to {subject}: name one reference by link: in"
+                    " the map"
+                )
+            found[key.parent] = key
+    known = {name for key in found.values() for name in (key.child, private[key.child].name)}
+    if unknown := sorted(set(declared.links) - known):
+        raise UnprotectedError(f"--link {unknown[0]}: there is no such table whose rows belong to {subject}")
+    return found
+
+
+def _below(subject: str, tables: Iterable[Table], links: Mapping[str, ForeignKey]) -> set[str]:
+    """The subject table and all private tables from which references, or links to them, lead to it."""
+    tables, found = list(tables), {subject}
     while True:
-        more = {table.id for table in tables if any(key.parent in found for key in table.foreign_keys)} - found
+        more = {table.id for table in tables if any(key.parent in found for key in table.foreign_keys)}
+        more |= {name for name, key in links.items() if key.child in found}
+        more -= found
         if not more:
             return found
         found |= more
@@ -148,9 +199,10 @@ def _chosen(candidates: list[ForeignKey], table_map: TableMap) -> ForeignKey | N
     return candidates[0] if len(candidates) == 1 else None
 
 
-def _how_to_declare(name: str, candidates: list[ForeignKey], subject: str) -> str:
+def _how_to_declare(name: str, candidates: list[ForeignKey], subject: str, linking: list[str]) -> str:
     if not candidates:
-        return f"{name} leads to no row of {subject} (--public {name})"
+        links = "".join(f", or --link {other} if each row is of one who has it there" for other in linking)
+        return f"{name} leads to no row of {subject} (--public {name}{links})"
     owners = " or ".join(f"owner: [{', '.join(key.columns)}]" for key in candidates)
     return f"{name} leads to {subject} in several ways (in the map: {owners}; or --public {name})"
 
@@ -167,6 +219,13 @@ def _not_covered(table: Table, owner: ForeignKey, candidates: list[ForeignKey], 
     return notes
 
 
+def _shared(key: ForeignKey) -> str:
+    return (
+        f"a row of {key.parent} belongs to whom the first row of {key.child} that links it belongs to; rows that link"
+        " it to others are left out, and so is a row that nothing links"
+    )
+
+
 def with_unit(schema_map: SchemaMap, unit: Unit, schema: Schema) -> SchemaMap:
     """Returns a map in which roles and owners are those of the unit.
 
@@ -175,11 +234,12 @@ def with_unit(schema_map: SchemaMap, unit: Unit, schema: Schema) -> SchemaMap:
     """
     tables = dict(schema_map.tables)
     for name in unit.private:
-        owner = unit.owners[name].columns if name != unit.subject else None
+        owner = unit.owners[name].columns if name in unit.owners else None
         order = tables[name].order if owner else None
-        tables[name] = replace(tables[name], role="private" if owner else "subject", owner=owner, order=order)
+        role: Role = "subject" if name == unit.subject else "private"
+        tables[name] = replace(tables[name], role=role, owner=owner, order=order)
     for name in unit.public:
-        role: Role = "lookup" if tables[name].role == "lookup" else "public"
+        role = "lookup" if tables[name].role == "lookup" else "public"
         owned = set(tables[name].owner or ())
         below = any(key.parent in unit.private and set(key.columns) == owned for key in schema.by_id[name].foreign_keys)
         tables[name] = replace(

@@ -10,6 +10,7 @@ import pydantic_core
 from replica.evaluation.behaviour import BehaviourScores
 from replica.evaluation.evaluate import EvaluationReport
 from replica.evaluation.portrait import Portrait
+from replica.report.evidence import evidence_of
 from replica.report.gate import GateResult
 from replica.report.page import Release
 
@@ -28,7 +29,8 @@ def gate_json(result: GateResult) -> dict[str, Any]:
 
 def confidential_json(release: Release, report: EvaluationReport, result: GateResult) -> bytes:
     """Returns the file with every figure of a confidential report."""
-    return _dumped("confidential", release, {"gate": gate_json(result), **evaluation_json(report)})
+    evidence = {"evidence": evidence_of(release.ledger, report.privacy)} if release.ledger else {}
+    return _dumped("confidential", release, {"gate": gate_json(result), **evidence, **evaluation_json(report)})
 
 
 def publishable_json(release: Release, portrait: Portrait) -> bytes:

@@ -15,6 +15,7 @@ from replica.evaluation.figures import Figure
 from replica.evaluation.portrait import Portrait
 from replica.privacy.ledger import Ledger, epsilon_of, most_found
 from replica.report import charts
+from replica.report.evidence import evidence_of
 from replica.report.gate import GateResult
 from replica.report.measures import MEASURES
 from replica.report.schema_picture import lay_out
@@ -56,6 +57,7 @@ def confidential_page(release: Release, report: EvaluationReport, result: GateRe
             report=report,
             result=result,
             verdicts=verdicts_of(report, result),
+            evidence=evidence_of(release.ledger, report.privacy) if release.ledger else None,
             picture=lay_out(schema),
             schema=schema,
             references=_references(schema),
@@ -79,6 +81,7 @@ def publishable_page(release: Release, portrait: Portrait) -> str:
         .get_template("publishable.html.j2")
         .render(
             kind="publishable",
+            evidence=None,
             release=release,
             portrait=portrait,
             picture=lay_out(portrait.plan.schema),

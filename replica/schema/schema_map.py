@@ -123,6 +123,8 @@ class TableMap:
             for what belongs to nobody, ``lookup`` for a list to copy as it is, ``skip`` to leave the table empty.
         owner: the columns of the reference under which rows are grouped and made; None for a table of its own.
         order: the column that orders the rows of one owner.
+        link: the columns of a reference to rows that belong to persons through this table alone, as an account belongs
+            to a client through a disposition; for differential privacy.
         generator: the family of generators; None for the run's default.
         locale: the column that holds a country, from which names and addresses take their language.
         triggers: ``skip`` so that the table's triggers do not see the rows of a replica, ``fire`` so that they see each
@@ -138,6 +140,9 @@ class TableMap:
     role: Annotated[Role, Field(description="subject, private, public, lookup (copied as it is) or skip (left empty).")]
     owner: Annotated[tuple[str, ...] | None, Field(description="Columns of the reference that owns the rows.")] = None
     order: Annotated[str | None, Field(description="The column that orders the rows of one owner.")] = None
+    link: Annotated[
+        tuple[str, ...] | None, Field(description="Columns of the reference to rows that belong to persons through it.")
+    ] = None
     generator: Annotated[
         str | None, Field(description="autoregressive or marginal; the run's default if left out.")
     ] = None
@@ -454,6 +459,8 @@ def _table_lines(name: str, table: TableMap, comments: Comments, *, is_new: bool
     lines = [f"role: {table.role}{_comment(_new(why) if is_new else why)}"]
     if table.owner:
         lines.append(f"owner: {_yaml(list(table.owner))}")
+    if table.link:
+        lines.append(f"link: {_yaml(list(table.link))}")
     single = {"order": table.order, "generator": table.generator, "locale": table.locale}
     lines += [f"{key}: {_yaml(value)}" for key, value in single.items() if value is not None]
     if table.triggers != "skip":

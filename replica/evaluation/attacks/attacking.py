@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from replica.evaluation.attacks import ATTACKS, Attack
+from replica.evaluation.attacks import ATTACKS, Attack, membership
 from replica.evaluation.attacks.base import AttackResult, PrivacyReport
 from replica.evaluation.attacks.scene import FEWEST_CONTROLS, Scene, open_scene
 from replica.evaluation.ground import Ground
@@ -46,8 +46,10 @@ def attack_replica(
     for name, attack in ATTACKS.items():
         report(Progress("attack", name))
         found += _tried(attack, scene)
+    membership_attack = ATTACKS[membership.ALL.name]
     members = scene.persons if scene.learned is None else int(scene.learned.sum())
-    return PrivacyReport(scene.subject, members, scene.persons - members, tuple(found))
+    audited = membership.audit(scene) if _lacking(membership_attack, scene) is None else None
+    return PrivacyReport(scene.subject, members, scene.persons - members, tuple(found), audit=audited)
 
 
 def overlooked_tables(ground: Ground) -> tuple[str, ...]:
@@ -57,10 +59,16 @@ def overlooked_tables(ground: Ground) -> tuple[str, ...]:
 
 
 def _tried(attack: Attack, scene: Scene) -> tuple[AttackResult, ...]:
-    if attack.needs_controls and scene.learned is None:
-        return (attack.asks.not_run(_UNKNOWN),)
-    if attack.needs_controls and min((~scene.targets_learned).sum(), scene.targets_learned.sum()) < FEWEST_CONTROLS:
-        return (attack.asks.not_run(_FEW),)
-    if attack.needs_controls and not scene.traits:
-        return (attack.asks.not_run(_NOTHING),)
-    return attack.run(scene)
+    lacking = _lacking(attack, scene)
+    return attack.run(scene) if lacking is None else (attack.asks.not_run(lacking),)
+
+
+def _lacking(attack: Attack, scene: Scene) -> str | None:
+    """What an attack lacks to be tried; None if nothing."""
+    if not attack.needs_controls:
+        return None
+    if scene.learned is None:
+        return _UNKNOWN
+    if min((~scene.targets_learned).sum(), scene.targets_learned.sum()) < FEWEST_CONTROLS:
+        return _FEW
+    return None if scene.traits else _NOTHING

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from replica.privacy.auditing import OneRun
+
 Verdict = Literal["pass", "fail", "inconclusive", "not run"]
 """``inconclusive`` where an attack does no better than its own baseline: its failure then says nothing."""
 
@@ -70,6 +72,8 @@ class PrivacyReport:
         attacks: what each found, the most trustworthy first.
         overlooked: tables that hold something of persons although none is named as theirs, so that nobody could be
             attacked; empty where there is a table of persons.
+        audit: how well the best of all scores of membership guessed who was learned, for whoever claims that nobody
+            could; None where nobody was kept out.
     """
 
     subject: str | None
@@ -77,3 +81,4 @@ class PrivacyReport:
     controls: int
     attacks: tuple[AttackResult, ...]
     overlooked: tuple[str, ...] = ()
+    audit: OneRun | None = None

@@ -10,7 +10,7 @@ original have: Good and Toulmin 1956, the first term.) Where people were kept ou
 found says it as well, and the larger of both counts.
 
 Few persons say little of chance, even if no two of them have anything in common. But where no two agree in some half of
-the columns either, nor in the other half, all columns agree by chance hardly ever, and three copies are enough.
+the columns either, nor in the other half, all columns agree by chance hardly ever, and four copies are enough.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from replica.evaluation.attacks.base import AttackResult, Question
-from replica.evaluation.attacks.chance import decide, wilson
+from replica.evaluation.attacks.chance import ERROR, decide, wilson
 from replica.evaluation.attacks.fingerprints import (
     Columns,
     Fingerprints,
@@ -35,7 +35,7 @@ from replica.evaluation.attacks.fingerprints import (
     persons_of,
     rows_of,
 )
-from replica.evaluation.attacks.scene import Scene
+from replica.evaluation.attacks.scene import Scene, share_read
 from replica.evaluation.ground import Ground
 
 Ints = npt.NDArray[np.int64]
@@ -44,7 +44,6 @@ Bools = npt.NDArray[np.bool_]
 SHARE = 0.01
 """The copies that must be found: one person in a hundred."""
 
-_ERROR = 0.025
 _MOST = 0.005
 _HARDLY, _HALVINGS = 0.5, 3
 _MOST_BY_CHANCE = 0.5
@@ -73,6 +72,7 @@ class Found:
         times: how many persons chance would find for each of these.
         share: of the members, copied: the leak that must be found.
         is_rich: True where not even halves of such things are ever alike by chance.
+        searched: share of the replica that was looked through: no more than that of the copies can be found.
     """
 
     persons: int
@@ -82,6 +82,7 @@ class Found:
     times: float
     share: float = SHARE
     is_rich: bool = False
+    searched: float = 1.0
 
     @property
     def expected(self) -> float:
@@ -91,7 +92,12 @@ class Found:
     @property
     def is_leak(self) -> bool:
         """True where chance does not explain what was found, and it is more than nearly nothing."""
-        return self.p(self.found) < _ERROR and self.found - self.expected > _MOST * self.persons
+        return self.p(self.found) < ERROR and self.found - self.expected > self.most
+
+    @property
+    def most(self) -> float:
+        """Persons beyond chance who may be found."""
+        return _MOST * self.searched * self.persons
 
     def p(self, found: int) -> float:
         """Probability of so many or more: of two counts, given their sum (Przyborowski and Wilenski 1940)."""
@@ -102,10 +108,10 @@ class Found:
     @property
     def power(self) -> float:
         """Probability that copies of that share would be called a leak."""
-        copied = int(self.share * self.with_own)
-        least = max(self.expected + _MOST * self.persons, 1.0)
+        copied = int(self.share * self.searched * self.with_own)
+        least = max(self.expected + self.most, 1.0)
         counts = np.arange(int(least), int(least) + 20 + int(20 * np.sqrt(least)))
-        enough = next((int(n) for n in counts if n > least and self.p(int(n)) < _ERROR), None)
+        enough = next((int(n) for n in counts if n > least and self.p(int(n)) < ERROR), None)
         if enough is None:
             return 0.0
         return float(stats.poisson.sf(enough - copied - 1, self.expected)) if enough > copied else 1.0
@@ -141,11 +147,12 @@ def _worst(scene: Scene, tables: tuple[str, ...], way: Callable[[Columns], Finge
         where copies are found, or would have been.
     """
     rng = scene.ground.rng("attacks", "copies", *tables)
+    searched = min(share_read(scene.ground.synthetic[table]) for table in tables)
     found = []
     for texts in (False, True):
         columns = all_columns(scene.ground, tables, texts)
         rich = all(way(half).original.all_differ for _ in range(_HALVINGS) for half in halved(columns, rng))
-        found.append(replace(look_up(way(columns), scene), is_rich=rich))
+        found.append(replace(look_up(way(columns), scene), is_rich=rich, searched=searched))
     return max(found, key=lambda one: (one.is_leak, one.power, one.found - one.expected))
 
 

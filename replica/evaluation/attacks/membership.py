@@ -16,6 +16,7 @@ from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.chance import ERROR, USUAL_LEAK, decide, wilson
 from replica.evaluation.attacks.likenesses import SCORES, neighbourhood
 from replica.evaluation.attacks.scene import Scene
+from replica.privacy.auditing import OneRun, audit_one_run
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -39,6 +40,8 @@ class Separation:
         error: its standard error (DeLong et al. 1988).
         rate: share of members who score higher than all but one in a hundred of the others.
         hits: how many these are.
+        first: share of members who score higher than all others: among a thousand others, than all but one in a
+            thousand.
         p: probability of so many or more, if members are not told apart.
     """
 
@@ -47,6 +50,7 @@ class Separation:
     error: float
     rate: float
     hits: int
+    first: float
     p: float
 
 
@@ -59,6 +63,25 @@ def tell_members(scene: Scene) -> tuple[AttackResult, ...]:
     around = neighbourhood(targets, copies, original[others], partner=np.tile(np.arange(n), 2))
     found = [separate(name, scores[:n], scores[n:]) for name, score in SCORES.items() for scores in [score(around)]]
     return _overall(scene, found, n), _surest(scene, found, n)
+
+
+def audit(scene: Scene) -> OneRun:
+    """Guesses who was learned, by whichever score guesses best.
+
+    Half of those who were kept out are people whom the attacker knows; the others, and of all who were learned as large
+    a share as makes as many, are canaries: each of them was learned by a fair coin of its own, as the audit asks.
+    """
+    rng = scene.ground.rng("attacks", "audit")
+    learned = scene.targets_learned
+    others = rng.permutation(np.flatnonzero(~learned))
+    known, out = np.array_split(others, 2)
+    odds = len(out) / max(1, learned.sum())
+    chosen = rng.permutation(np.r_[out, np.flatnonzero(learned & (rng.random(len(learned)) < odds))])
+    points = scene.space.original[scene.targets]
+    partner = rng.integers(0, len(known), len(chosen))
+    around = neighbourhood(points[chosen], scene.space.synthetic[scene.copies], points[known], partner)
+    runs = [audit_one_run(score(around), learned[chosen]) for score in SCORES.values()]
+    return replace(max(runs, key=lambda run: run.right), tried=len(runs))
 
 
 def _pairs(scene: Scene, rng: np.random.Generator) -> tuple[Ints, Ints]:
@@ -77,9 +100,10 @@ def separate(name: str, members: Floats, others: Floats) -> Separation:
     below = 1 - (ranks[n:] - inner[1]) / n
     error = float(np.sqrt(above.var(ddof=1) / n + below.var(ddof=1) / n))
     allowed = int(_FALSE * n)
-    bar = np.sort(others)[::-1][allowed]
-    hits = int((members > bar).sum())
-    return Separation(name, float(above.mean()), max(error, 0.5 / n), hits / n, hits, _chance(hits, allowed, n))
+    highest = np.sort(others)[::-1]
+    hits = int((members > highest[allowed]).sum())
+    first = float((members > highest[0]).mean())
+    return Separation(name, float(above.mean()), max(error, 0.5 / n), hits / n, hits, first, _chance(hits, allowed, n))
 
 
 def _chance(hits: int, allowed: int, n: int) -> float:
@@ -134,7 +158,11 @@ def _surest(scene: Scene, found: list[Separation], n: int) -> AttackResult:
         detectable=USUAL_LEAK.detectable,
         n=2 * n,
         verdict=decide(leaks=best.hits >= enough, beats_guessing=True, power=power),
-        note=_note(scene, f"members told where {allowed / n:.1%} of others are, by the best score, {best.score}"),
+        note=_note(
+            scene,
+            f"members told where {allowed / n:.1%} of others are, by the best score, {best.score};"
+            f" {max(one.first for one in found):.1%} where nobody else is, by the best for that",
+        ),
     )
 
 

@@ -87,18 +87,23 @@ class Scene:
     @property
     def searched(self) -> float:
         """Share of the replica's persons that the attacker searches."""
-        return len(self.copies) / len(self.ground.synthetic[self.subject])
+        return len(self.copies) / self.ground.synthetic[self.subject].total
 
     @property
     def note(self) -> str:
         """What is left out because there is too much of it; nothing otherwise."""
         left = []
-        if self.learned is not None and len(self.targets) < self.persons:
-            left.append(f"{len(self.targets):,} of {self.persons:,} persons were attacked")
-        copies = len(self.ground.synthetic[self.subject])
+        persons, copies = (side[self.subject].total for side in (self.ground.original, self.ground.synthetic))
+        if self.learned is not None and len(self.targets) < persons:
+            left.append(f"{len(self.targets):,} of {persons:,} persons were attacked")
         if len(self.copies) < copies:
             left.append(f"{len(self.copies):,} of {copies:,} persons of the replica were searched")
         return "; ".join(left)
+
+
+def share_read(rows: Rows) -> float:
+    """Returns the share of a table that was read: of huge ones only some families are."""
+    return len(rows) / max(1, rows.total)
 
 
 def _some(numbers: Ints, most: int, rng: np.random.Generator) -> Ints:

@@ -17,7 +17,7 @@ from replica.evaluation.attacks.base import AttackResult, Question
 from replica.evaluation.attacks.copies import as_result, look_up
 from replica.evaluation.attacks.copula import cell_probabilities, correctness, uniqueness
 from replica.evaluation.attacks.fingerprints import Fingerprints, rows_of
-from replica.evaluation.attacks.scene import Scene
+from replica.evaluation.attacks.scene import Scene, share_read
 from replica.evaluation.ground import Feature
 
 Ints = npt.NDArray[np.int64]
@@ -38,7 +38,11 @@ def single_out_by_few(scene: Scene) -> tuple[AttackResult, ...]:
     if not columns:
         return (QUESTION.not_run("the table of persons has no such columns"),)
     prints = _prints(scene, columns)
-    result = as_result(QUESTION, None, replace(look_up(prints, scene), share=_SHARE))
+    result = as_result(
+        QUESTION,
+        None,
+        replace(look_up(prints, scene), share=_SHARE, searched=share_read(scene.ground.synthetic[scene.subject])),
+    )
     alone = float((prints.original.held_by() == 1).mean())
     return (replace(result, note=f"{result.note}; {_population(scene, columns, alone)}"),)
 
