@@ -15,9 +15,8 @@ from replica.fitted import FittedReplica, FittedTable
 from replica.generators import family_for
 from replica.generators.base import Encoded, FitOptions, TableGenerator
 from replica.generators.devices import CPU, to_learn
-from replica.learning.conditioning import context_spec, observe, source_context
+from replica.learning.conditioning import Observed, context_spec, likened, observe, source_context
 from replica.learning.encoding import EncodedTable, encode_tables, is_copied, is_same_person, references_apart
-from replica.learning.likening import likened
 from replica.learning.lookups import learn_lookups
 from replica.learning.partial_nulls import learn_partial_nulls
 from replica.learning.source_rows import SourceTable, read_source
@@ -79,17 +78,18 @@ def fit(
     sources = read_source(snapshot, plan, settings, report)
     report(Progress("encode"))
     encoded = encode_tables(plan, sources, settings.seed, families=guard is None and "families" not in settings.hidden)
-    observed = {name: observe(table, encoded, settings.hidden) for name, table in encoded.items()}
-    layouts = {name: layout for name, (layout, _) in observed.items()}
+    alike = guard is None and "twins" not in settings.hidden
+    observed = {name: observe(table, encoded, settings.hidden, alike=alike) for name, table in encoded.items()}
+    layouts = {name: found.layout for name, found in observed.items()}
     specs = {table.id: context_spec(plan, table, layouts).without(settings.hidden) for table in plan.tables}
-    seen = {name: (encoded[name], codes) for name, (_, codes) in observed.items()}
-    if guard is None and "twins" not in settings.hidden:
+    seen = {name: (encoded[name], found.codes) for name, found in observed.items()}
+    if alike:
         specs = {name: likened(plan, encoded[name], seen, layouts, spec) for name, spec in specs.items()}
     jobs = [
         _Job(
             table=table.id,
             generator=table.generator,
-            rows=Encoded(observed[table.id][1], layouts[table.id].spans),
+            rows=Encoded(observed[table.id].codes, layouts[table.id].spans),
             context=source_context(plan, encoded[table.id], seen, specs[table.id]),
             options=FitOptions(effort=settings.effort, device=settings.device),
             seed=settings.seed,
@@ -105,7 +105,7 @@ def fit(
         table.id: _fitted(
             plan,
             encoded[table.id],
-            layouts[table.id],
+            observed[table.id],
             specs[table.id],
             models.get(table.id),
             same_person=is_same_person(sources[table.id], sources),
@@ -222,7 +222,7 @@ def fit_job(job: _Job) -> TableGenerator:
 def _fitted(
     plan: Plan,
     encoded: EncodedTable,
-    layout: Layout,
+    observed: Observed,
     spec: ContextSpec,
     model: TableGenerator | None,
     *,
@@ -240,7 +240,8 @@ def _fitted(
     return FittedTable(
         rows=source.total,
         orphans=_orphans(source),
-        layout=layout,
+        layout=observed.layout,
+        referenced=observed.referenced,
         context=spec,
         kinds=encoded.kinds,
         relative=encoded.relative,

@@ -338,7 +338,8 @@ class _Making:
         """Puts in what is known of the rows that a reference was assigned to."""
         reference = self._reference(made.plan, name)
         parent = self.database.tables[reference.key.parent]
-        seen = see_referenced(parent.fitted.layout)
+        # Where it stands depends on what else is observed; what of it is like an own column does not.
+        seen = replace(made.fitted.referenced[name], places=see_referenced(parent.fitted.layout).places)
         made.codes[:, made.fitted.layout.places("referenced", name)] = ancestor_codes(
             seen, parent.codes, made.parents[name]
         )

@@ -25,6 +25,11 @@ CREATE TABLE bill (
     id serial PRIMARY KEY, customer_id int NOT NULL REFERENCES customer, billed_on date NOT NULL, place text NOT NULL,
     carrier text NOT NULL, amount numeric(8, 2) NOT NULL, colour text NOT NULL
 );
+CREATE TABLE article (id int PRIMARY KEY, price numeric(8, 2) NOT NULL, shelf text NOT NULL);
+CREATE TABLE line (
+    id serial PRIMARY KEY, bill_id int NOT NULL REFERENCES bill, article_id int NOT NULL REFERENCES article,
+    price numeric(8, 2) NOT NULL
+);
 CREATE TABLE shipment (
     id serial PRIMARY KEY, customer_id int NOT NULL REFERENCES customer, sent_on date NOT NULL, carrier text NOT NULL,
     worth numeric(8, 2) NOT NULL
@@ -41,6 +46,11 @@ INSERT INTO shipment (customer_id, sent_on, carrier, worth)
 SELECT customer_id, billed_on, CASE WHEN random() < 0.9 THEN carrier ELSE 'carrier ' || floor(12 * random()) END,
     round((amount * (0.98 + 0.04 * random()))::numeric, 2)
 FROM bill;
+INSERT INTO article
+SELECT n, round((exp(1 + 5 * random()))::numeric, 2), 'shelf ' || n % 9 FROM generate_series(1, 900) n;
+INSERT INTO line (bill_id, article_id, price)
+SELECT b.id, a.id, CASE WHEN random() < 0.8 THEN a.price ELSE round((a.price * 0.9)::numeric, 2) END
+FROM bill b JOIN article a ON a.id IN (1 + b.id * 37 % 900, 1 + b.id * 61 % 900);
 """
 
 
@@ -73,6 +83,10 @@ def test_what_is_mostly_alike_is_written_in_own_codes_and_nothing_else(bills: Bi
         ("carrier", "carrier"),
         ("amount", "worth"),
     }
+    (article,) = bills.fitted.tables["public.line"].referenced.values()
+    assert [(article.spans[like.at].name, article.spans[like.at].twin) for like in article.likenesses] == [
+        ("price", "price")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -89,8 +103,9 @@ def test_what_is_mostly_alike_is_written_in_own_codes_and_nothing_else(bills: Bi
             " ON (b.customer_id, billed_on) = (s.customer_id, sent_on)",
             0.9,
         ),
+        ("SELECT corr(ln(l.price), ln(a.price)) FROM line l JOIN article a ON a.id = article_id", 0.9),
     ],
-    ids=["of the owner", "of an elder row", "a number"],
+    ids=["of the owner", "of an elder row", "a number", "of a row that is pointed to"],
 )
 def test_a_replica_follows_what_is_alike(bills: Bills, alike: str, least: float) -> None:
     assert least < float(value(bills.target, alike)) < float(value(bills.url, alike)) + 0.03

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -11,107 +10,75 @@ import numpy.typing as npt
 from replica.kinds.base import Codes, Kind, Span
 from replica.kinds.categorical import CategoricalKind
 from replica.kinds.numeric import NumericKind
-from replica.learning.conditioning import source_context
 from replica.learning.encoding import EncodedTable
-from replica.planning.decisions import Plan
-from replica.relations.context import ContextSpec
 from replica.relations.layout import Block, Layout
 from replica.relations.likeness import Likeness, likened_spans
 
 Translation = npt.NDArray[np.int32]
 
+# How many rows are looked at.
 _LOOKED_AT = 5_000
 # How much more often than by chance columns must agree; codes of numbers agree when they lie this close.
 _LIFT, _NEAR = 0.25, 2
 
 
-def likened(
-    plan: Plan,
-    encoded: EncodedTable,
-    tables: Mapping[str, tuple[EncodedTable, Codes]],
-    layouts: Mapping[str, Layout],
-    spec: ContextSpec,
-) -> ContextSpec:
-    """Returns a context in which what is like a column of the row's own is written in its codes.
-
-    Args:
-        plan: what was decided.
-        encoded: the table.
-        tables: all tables, each with its codes as the models see them.
-        layouts: what these codes are.
-        spec: what the context is made of.
-    """
-    name = encoded.source.plan.id
-    if not len(encoded.source) or not (spec.ancestors or spec.elders):
-        return spec
-    seen = source_context(plan, encoded, tables, spec).codes.astype(np.int32)
-    rows = np.linspace(0, len(seen) - 1, min(len(seen), _LOOKED_AT)).astype(np.int64)
-    search = _Search(encoded, layouts[name], tables[name][1][rows])
-    start, ancestors, at = 0, [], plan.by_id[name]
-    for ancestor in spec.ancestors:
-        assert at.owner is not None  # noqa: S101 - as many ancestors as owners
-        other, codes = tables[at.owner.parent][0], seen[rows, start : start + len(ancestor.spans)]
-        found = search.find(other, layouts[at.owner.parent], ancestor.places, ancestor.spans, codes)
-        ancestors.append(replace(ancestor, spans=found[0], likenesses=found[1]))
-        start, at = start + len(ancestor.spans), plan.by_id[at.owner.parent]
-    start = len(spec.spans) - sum(len(elder.all_spans) for elder in spec.elders)
-    elders = []
-    for elder in spec.elders:
-        codes = seen[rows, start + len(elder.order) : start + len(elder.all_spans)]
-        found = search.find(tables[elder.table][0], layouts[elder.table], elder.places, elder.spans, codes)
-        elders.append(replace(elder, spans=found[0], likenesses=found[1]))
-        start += len(elder.all_spans)
-    return replace(spec, ancestors=tuple(ancestors), elders=tuple(elders))
-
-
-class _Search:
+class Search:
     """Looks for spans of other rows that are like own ones.
 
     Args:
         encoded: the table.
         layout: what the codes of its rows are.
-        codes: the codes of some rows.
+        codes: the codes of all its rows, some of which are looked at.
     """
 
     def __init__(self, encoded: EncodedTable, layout: Layout, codes: Codes) -> None:
-        self.encoded, self.layout, self.codes = encoded, layout, codes
-        self.shuffled = np.random.default_rng(0).permutation(len(codes))
+        self._rows = np.linspace(0, len(codes) - 1, min(len(codes), _LOOKED_AT)).astype(np.int64)
+        self._encoded, self._layout, self._codes = encoded, layout, codes[self._rows]
+        self._shuffled = np.random.default_rng(0).permutation(len(self._rows))
 
     def find(
         self, other: EncodedTable, layout: Layout, places: tuple[int, ...], spans: tuple[Span, ...], seen: Codes
     ) -> tuple[tuple[Span, ...], tuple[Likeness, ...]]:
-        """Returns the spans that are seen of another table's rows, and which of them are like own ones."""
+        """Returns the spans that are seen of another table's rows, and which of them are like own ones.
+
+        Args:
+            other: the other table.
+            layout: what the codes of its rows are.
+            places: where what is seen stands in them.
+            spans: the spans that are seen.
+            seen: the codes of what each of the table's own rows sees; shape (rows, spans).
+        """
         blocks = {block.start: block for block in layout.of("attribute", "reference") if block.stop == block.start + 1}
-        likenesses = []
+        seen, likenesses = seen[self._rows], []
         for at, place in enumerate(places):
             options = self._options(other, blocks[place]) if place in blocks else ()
             scored = [(self._lift(codes, seen[:, at], own), codes, own) for codes, own in options]
             best = max(scored, key=lambda found: found[0], default=None)
             if best is not None and best[0] >= _LIFT:
                 likenesses.append(Likeness(at, best[1]))
-                spans = likened_spans(spans, at, self.layout.spans[best[2].start])
+                spans = likened_spans(spans, at, self._layout.spans[best[2].start])
         return spans, tuple(likenesses)
 
     def _options(self, other: EncodedTable, block: Block) -> Iterator[tuple[Translation, Block]]:
         """Own spans in whose codes another table's span can be written, and how."""
-        for own in self.layout.of(block.kind):
-            if own.stop > own.start + 1 or self.layout.spans[own.start].observed:
+        for own in self._layout.of(block.kind):
+            if own.stop > own.start + 1 or self._layout.spans[own.start].observed:
                 continue
             codes = (
-                _between(other.kinds.get(block.name), self.encoded.kinds.get(own.name))
+                _between(other.kinds.get(block.name), self._encoded.kinds.get(own.name))
                 if block.kind == "attribute"
                 else self._between_references(other, block.name, own.name)
             )
             if codes is not None:
-                yield np.append(codes, self.layout.spans[own.start].cardinality).astype(np.int32), own
+                yield np.append(codes, self._layout.spans[own.start].cardinality).astype(np.int32), own
 
     def _between_references(self, other: EncodedTable, name: str, own: str) -> Translation | None:
         """References to one table whose rows are kept have the same codes, but for null."""
-        theirs, ours = other.references.get(name), self.encoded.references.get(own)
+        theirs, ours = other.references.get(name), self._encoded.references.get(own)
         if theirs is None or ours is None or theirs.rows is None or theirs.rows != ours.rows:
             return None
         parents = {
-            key.id: key.parent for table in (other, self.encoded) for key in table.source.plan.table.foreign_keys
+            key.id: key.parent for table in (other, self._encoded) for key in table.source.plan.table.foreign_keys
         }
         if parents.get(name) != parents.get(own):
             return None
@@ -121,7 +88,7 @@ class _Search:
 
     def _lift(self, codes: Translation, seen: npt.NDArray[np.int32], own: Block) -> float:
         """How much more often than by chance two spans agree: 1 for always, 0 for no more."""
-        span, mine, theirs = self.layout.spans[own.start], self.codes[:, own.start], codes[seen]
+        span, mine, theirs = self._layout.spans[own.start], self._codes[:, own.start], codes[seen]
         there = theirs < span.cardinality
         if not there.any():
             return 0.0
@@ -130,7 +97,7 @@ class _Search:
         def agree(theirs: npt.NDArray[np.int32]) -> float:
             return float(np.mean(np.abs(mine - theirs)[there] <= near))
 
-        chance = agree(np.where(there, theirs[self.shuffled], theirs))
+        chance = agree(np.where(there, theirs[self._shuffled], theirs))
         return (agree(theirs) - chance) / max(1 - chance, 1e-9)
 
 
