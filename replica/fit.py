@@ -229,7 +229,7 @@ def _fitted(
     copied = {
         reference.key.id: source.parents[reference.key.id]
         for reference in table.references
-        if is_copied(table, reference.key, kept(table.id), kept(reference.key.parent))
+        if is_copied(table, reference, kept(table.id), kept(reference.key.parent))
     }
     return FittedTable(
         rows=source.total,

@@ -20,9 +20,10 @@ from replica.planning.references import (
     plan_unique,
     refuse_owner_circles,
     table_order,
+    with_values_read,
     without_constants,
 )
-from replica.planning.rules import plan_rules
+from replica.planning.rules import plan_rules, with_repeated_references
 from replica.planning.scope import (
     check_rows,
     check_tables,
@@ -50,7 +51,10 @@ def plan(schema: Schema, schema_map: SchemaMap, settings: Settings) -> Plan:
     """
     settings = with_full_names(settings, schema)
     check_tables(schema, schema_map, settings)
-    schema = with_partition_rules(with_exclusions(with_references(schema, schema_map)))
+    schema = with_references(schema, schema_map)
+    if settings.rules:
+        schema = with_repeated_references(schema, schema_map)
+    schema = with_partition_rules(with_exclusions(schema))
     notes: list[str] = []
     skipped = skipped_tables(schema, schema_map, settings, notes)
     check_rows(schema_map, settings.rows, skipped)
@@ -85,7 +89,7 @@ def _plan_table(table: Table, around: Surroundings) -> TablePlan:
         require_columns(table, [table_map.locale], f"schema map: {table.id}: locale")
     require_columns(table, table_map.predict, f"schema map: {table.id}: predict")
     order = table_map.order if owner is not None else None
-    return TablePlan(
+    planned = TablePlan(
         table=table,
         role=table_map.role,
         owner=owner,
@@ -99,6 +103,7 @@ def _plan_table(table: Table, around: Surroundings) -> TablePlan:
         sex=sex_column(columns),
         rows=max(0, table.row_estimate),
     )
+    return with_values_read(planned, around.schema)
 
 
 def _generator(table: Table, table_map: TableMap, settings: Settings) -> str:

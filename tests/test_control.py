@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from conftest import Server
 from evaluating import pair
@@ -25,6 +26,7 @@ from replica.databases.base import FamilySample, Reading
 from replica.databases.url import DatabaseUrl, database_name
 from replica.errors import PlanError, RecordError
 from replica.evaluation.control import control_masks
+from replica.fit import fit
 from replica.pipeline import Planned
 from replica.schema.model import Schema
 from replica.schema.schema_map import Role, write_map
@@ -300,6 +302,40 @@ def people(server: Server) -> Iterator[DatabaseUrl]:
     )
     yield url
     server.drop(url)
+
+
+def test_a_tree_whose_only_root_is_kept_out_stays_a_tree(server: Server) -> None:
+    source, target = server.create(), server.fresh()
+    run(
+        source,
+        """
+        CREATE TABLE person (id int PRIMARY KEY, boss int REFERENCES person, height int);
+        INSERT INTO person SELECT n, CASE WHEN n > 1 THEN (n + 2) / 4 END, 150 + n % 40 FROM generate_series(1, 400) n;
+        """,
+    )
+    try:
+        settings = Settings(generator="marginal", workers=1)
+        plan = replica.make_plan(source, settings).plan
+        root = [pa.array([1])]
+        keys = (bytes([i]) * 32 for i in range(256))
+        split = next(found for key in keys if (found := Split("public.person", key, 0.1)).holds(root).all())
+        with open_database(source).snapshot() as snapshot:
+            fitted = fit(snapshot.without(split.holdout(plan.schema)), plan, snapshot.dump(), settings)
+        replica.write(fitted, target, settings)
+        assert value(target, "SELECT count(*) FILTER (WHERE boss IS NULL) BETWEEN 1 AND 8 FROM person")
+        depth = """
+            WITH RECURSIVE below AS (
+                SELECT id, 0 AS depth FROM person WHERE boss IS NULL
+                UNION ALL SELECT p.id, depth + 1 FROM person p JOIN below ON below.id = p.boss
+            ) SELECT max(depth), avg(depth)::float8, count(*) FROM below
+        """
+        (deepest, mean, _), (other_deepest, other_mean, below) = rows(source, depth)[0], rows(target, depth)[0]
+        assert abs(deepest - other_deepest) <= 2
+        assert other_mean == pytest.approx(mean, abs=1)
+        assert below == value(target, "SELECT count(*) FROM person")
+    finally:
+        server.drop(target)
+        server.drop(source)
 
 
 def command(*words: str | Path | DatabaseUrl) -> int:

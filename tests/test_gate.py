@@ -255,6 +255,23 @@ def test_a_run_is_published_only_when_its_gate_is_passed(
     assert run(["evaluate", source.secret, target.secret, *strict]) == errors.GateError.exit_code
 
 
+ONE = """
+INSERT INTO customer VALUES (1, 'Ann Berg', 'Oslo', '1980-01-01');
+INSERT INTO purchase VALUES (1, 1, '2024-01-01', 5);
+"""
+
+
+@pytest.mark.parametrize(("source", "copy", "code"), [("", "", 0), ("", ONE, 0), (ONE, "", 0), (ONE, ONE, 51)])
+def test_databases_without_rows_and_of_one_row_are_judged(
+    source: str, copy: str, code: int, new_database: Callable[..., DatabaseUrl], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = SCHEMA.partition("SELECT setseed")[0]
+    urls = [new_database(tables + rows).secret for rows in (source, copy)]
+    assert run(["evaluate", *urls, "--gate", "default"]) == code
+    # Of one person too it has to be known whether they were learned.
+    assert ("privacy.attacks" in capsys.readouterr().err) == (code != 0)
+
+
 def test_a_gate_that_could_not_look_is_refused_before_anything_is_learned(
     new_database: Callable[..., DatabaseUrl], new_role: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:

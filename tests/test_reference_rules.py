@@ -190,6 +190,27 @@ CASES = {
         INSERT INTO t SELECT 'r' || n % 4, n % 9, 'r' || (n * 5 % 36) % 4, (n * 5 % 36) % 9
           FROM generate_series(0, 35) n;
     """,
+    "a check over two references in a rule that a key of its own keeps": f"""
+        {PAIRS}
+        CREATE TABLE visit (id int PRIMARY KEY, before int, region text, no int, UNIQUE (id, no, before),
+            FOREIGN KEY (region, no) REFERENCES place MATCH FULL, CHECK ((before IS NULL) = (no IS NULL)));
+        CREATE TABLE stop (id int PRIMARY KEY, visit int NOT NULL REFERENCES visit);
+        INSERT INTO visit SELECT n, CASE WHEN n % 2 = 0 THEN n END, CASE WHEN n % 2 = 0 THEN 'r1' END,
+            CASE WHEN n % 2 = 0 THEN 1 + n % 5 END FROM generate_series(1, 10) n;
+        INSERT INTO stop SELECT n, n FROM generate_series(1, 10) n;
+        ALTER TABLE visit ADD FOREIGN KEY (before) REFERENCES stop;
+    """,
+    "a circle in which a number must not come more often than there are rows to point to": """
+        CREATE TABLE firm (id int PRIMARY KEY, firm_id int, no int, n int);
+        CREATE TABLE task (firm_id int NOT NULL REFERENCES firm, no int NOT NULL, after_no int NOT NULL,
+            PRIMARY KEY (firm_id, no));
+        INSERT INTO firm SELECT n, NULL, NULL, n FROM generate_series(1, 3) n;
+        INSERT INTO task SELECT 1 + n % 3, n, n FROM generate_series(1, 30) n;
+        UPDATE firm SET firm_id = id, no = id + 2;
+        UPDATE task SET after_no = greatest(no - 3, 1 + (no + 2) % 3);
+        ALTER TABLE task ADD FOREIGN KEY (firm_id, after_no) REFERENCES task;
+        ALTER TABLE firm ADD FOREIGN KEY (firm_id, no) REFERENCES task;
+    """,
 }
 
 
@@ -200,6 +221,23 @@ def test_rules_of_references_are_kept(case: str, new_database: NewDatabase, targ
     report = replica.verify(source, target)
     assert report.valid, (report.missing, report.broken)
     assert counts(target) == counts(source)
+
+
+def test_a_rule_that_reads_a_value_waits_for_it_and_match_full_is_never_null_in_part(
+    new_database: NewDatabase, target: DatabaseUrl
+) -> None:
+    source = new_database("""
+        CREATE TABLE item (firm int, no int, PRIMARY KEY (firm, no));
+        CREATE TABLE line (firm int NOT NULL, no int NOT NULL, item_no int, after_no int, PRIMARY KEY (firm, no),
+            FOREIGN KEY (firm, item_no) REFERENCES item MATCH FULL, FOREIGN KEY (firm, after_no) REFERENCES line);
+        CREATE UNIQUE INDEX ON line (item_no) WHERE no = 1;
+        INSERT INTO item SELECT 1 + n % 4, n FROM generate_series(1, 6) n;
+        INSERT INTO line SELECT i.firm, 10 + n * 3, i.no, NULL
+          FROM generate_series(1, 8) n JOIN item i ON i.no = 1 + n * 3 % 6;
+    """)
+    replica.replicate(source, target, replace(SETTINGS, scale=2.0))
+    report = replica.verify(source, target)
+    assert report.valid, (report.missing, report.broken)
 
 
 CIRCLE = """

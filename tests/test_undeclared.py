@@ -148,6 +148,54 @@ def test_of_several_tables_the_one_that_begins_like_the_child_is_meant() -> None
     assert found == {("copy_bucket_item", ("bucket",), "copy_bucket")}
 
 
+@pytest.mark.parametrize(
+    ("parents", "child", "columns"),
+    [
+        ({"org_unit"}, "workers", {"home_ou"}),
+        ({"org_unit"}, "org_unit", {"parent_ou"}),
+        ({"event_definition", "event_def_group"}, "event_params", {"event_def": "event_definition"}),
+        ({"floating_group", "floating_group_member"}, "copies", {"floating": "floating_group"}),
+        ({"standing_penalty", "usr_standing_penalty"}, "thresholds", {"penalty": "standing_penalty"}),
+        ({"grp_tree", "settings_group"}, "usr_map", {"grp": "grp_tree"}),
+        ({"grp_tree", "settings_group"}, "setting_types", {"grp": "settings_group"}),
+        ({"copy_status"}, "copy", {"status"}),
+        ({"bucket_type", "circ_type"}, "bucket", {"btype": "bucket_type"}),
+        ({"org_address", "usr_address"}, "org_place", {"billing_address": "org_address"}),
+        ({"queued_record", "queued_bib_record"}, "queued_bib_record_attr", {"record": "queued_bib_record"}),
+        ({"entity_credit_account", "entity"}, "vendors", {"credit_id": "entity_credit_account"}),
+    ],
+)
+def test_short_forms_and_parts_of_names_mean_the_table_that_they_fit_best(
+    parents: set[str], child: str, columns: set[str] | dict[str, str]
+) -> None:
+    wanted = columns if isinstance(columns, dict) else dict.fromkeys(columns, next(iter(parents)))
+    others = [table(name, ("id", INTEGER), ("note", TEXT)) for name in sorted(parents - {child})]
+    found = adopted_by_name(*others, table(child, ("id", INTEGER), *((name, INTEGER) for name in wanted)))
+    assert found == {(child, (name,), parent) for name, parent in wanted.items()}
+
+
+def test_initials_of_several_tables_or_of_a_single_word_stand_for_none() -> None:
+    places = table("places", ("id", INTEGER), ("home_ou", INTEGER), ("at_ws", INTEGER))
+    tables = [table(name, ("id", INTEGER)) for name in ("org_unit", "old_user", "workstation", "word_set")]
+    assert adopted_by_name(places, *tables) == set()
+
+
+def test_a_key_that_is_called_like_no_table_is_pointed_to_by_its_name() -> None:
+    commands = table("host_commands", ("task_id", INTEGER), key=("task_id",))
+    logs = table("logs", ("id", INTEGER), ("physical_task_id", INTEGER))
+    assert adopted_by_name(commands, logs) == {("logs", ("physical_task_id",), "host_commands")}
+    # Where the database counts other keys and not this one, it may come from elsewhere itself.
+    counted = replace(logs, columns=(replace(logs.columns[0], identity="always"), *logs.columns[1:]))
+    assert adopted_by_name(commands, counted) == set()
+
+
+def test_the_half_of_a_pair_that_names_its_table_is_no_reference() -> None:
+    records = table("variant_records", ("id", INTEGER))
+    notes = table("notes", ("id", INTEGER), ("record_id", INTEGER))
+    assert adopted_by_name(records, notes) == {("notes", ("record_id",), "variant_records")}
+    assert adopted_by_name(records, replace(notes, columns=(*notes.columns, Column("record_type", TEXT)))) == set()
+
+
 def test_keys_of_several_columns_are_found_by_the_names_of_their_parts() -> None:
     found = adopted_by_name(
         table("province", ("name", TEXT), ("country", TEXT), key=("name", "country")),

@@ -159,11 +159,7 @@ def _planned_branch(tree: Tree, number: int, table: TablePlan, rows: int) -> Non
     way = {u.unique: "copy" if table.role == "lookup" else u.way for u in table.uniques}
     _branch(branch, "unique rules", (f"{_key_text(unique)}: by {way[unique]}" for unique in way))
     _branch(branch, "checks", _check_lines(table))
-    _branch(
-        branch,
-        "rules",
-        dict.fromkeys(RULES[found.rule.form].describe(found.rule, table.table) for found in table.rules),
-    )
+    _branch(branch, "rules", (RULES[rule.form].describe(rule, table.table) for rule in table.kept_rules))
 
 
 def _key_text(unique: Unique) -> str:

@@ -134,9 +134,9 @@ def _advances(rule: Rule, name: str, values: pa.Array) -> list[Advance]:
     """The ways to move the values of a column on."""
     if name not in rule.listed:
         return [advance] if (advance := _advance(rule, name)) is not None else []
-    # Arrays may also be made of elements that no array had together.
+    # Some may also be made of parts that no value had together.
     column = rule.table.by_name[name]
-    new = [_along] if column.type.family == "array" and is_movable(column) else []
+    new = [_along] if column.type.family in ("array", "other") and is_movable(column) else []
     return [_through_list(rule.known.get(name, values)), *new]
 
 
@@ -314,6 +314,8 @@ def _advance(rule: Rule, name: str) -> Advance | None:
         return suffixed
     if family == "uuid":
         return _next_uuid
+    if family == "bit":
+        return _next_bits
     return _along if is_movable(column) else None
 
 
@@ -326,6 +328,12 @@ def _along(values: pa.Array, step: int, rows: Ints) -> pa.Array | None:
     ]
     # What cannot move stays, and is judged as it is.
     return pc.coalesce(pa.array(texts, pa.string()), values.cast(pa.string()))
+
+
+def _next_bits(values: pa.Array, step: int, rows: Ints) -> pa.Array:  # noqa: ARG001 - one signature for all types
+    texts = values.to_pylist()
+    return pa.array([None if not text else f"{(int(text, 2) + step) % 2 ** len(text):0{len(text)}b}" for text in texts],
+                    values.type)  # fmt: skip
 
 
 def _next_uuid(values: pa.Array, step: int, rows: Ints) -> pa.Array | None:  # noqa: ARG001 - one signature for all types

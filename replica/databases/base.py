@@ -199,7 +199,8 @@ class Snapshot(Protocol):
 
         Integers come as int64, other numbers as float64, dates as date32, times as time64[us] and timestamps as
         timestamp[us] in UTC, booleans as bool; bytes, where their value is asked for, as binary; arrays and
-        composites as JSON text; everything else as text in its own notation. Infinite dates and times are the ends
+        composites as JSON text, which an array's bounds precede where a lower one is not 1, as in ``[0:1]=[7, 8]``;
+        everything else as text in its own notation. Infinite dates and times are the ends
         of the integer range. A length or a presence comes as int64 or bool.
 
         Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -112,7 +111,7 @@ def evaluate_imagined(
 def _written(values: pa.Array, column: Column) -> pa.Array:
     if column.type.family not in ("array", "composite"):
         return values
-    texts = (None if text is None else literal(json.loads(text), column.type) for text in values.to_pylist())
+    texts = (None if text is None else literal(text, column.type) for text in values.to_pylist())
     return pa.array(texts, pa.string())
 
 

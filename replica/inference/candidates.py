@@ -21,10 +21,12 @@ from replica.inference.naming import (
     MEASURES,
     Name,
     ends_with,
+    initials,
     name_of_column,
     name_of_table,
     says_person,
     says_self,
+    spelled_out,
 )
 from replica.schema.model import Column, ForeignKey, Schema, Table, Unique
 
@@ -61,12 +63,14 @@ class Target:
         column: its column.
         primary: True for the primary key.
         is_home: True where the column's name belongs to this table, as ``concept_id`` belongs to ``concept``.
+        is_lone: True where the key's name is that of no other key, and of no table.
     """
 
     table: Table
     column: Column
     primary: bool
     is_home: bool
+    is_lone: bool
 
     @cached_property
     def name(self) -> Name:
@@ -116,6 +120,11 @@ class KeyNames:
         self.entities: dict[str, list[Table]] = defaultdict(list)
         for table in self.tables:
             self.entities[name_of_table(table.name).glued].append(table)
+        self._short = self._short_forms()
+        self._with_word: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+        for words in (name_of_table(table.name).words for table in self.tables):
+            for word in words:
+                self._with_word[word].add(words)
         self._best: dict[tuple[str, str], list[Candidate]] = {}
 
     def _targets(self) -> Iterator[Target]:
@@ -130,7 +139,44 @@ class KeyNames:
                 continue
             full = name_of_column(column.name).full
             is_home = unique.primary and _home(full, sharing[full], self.tables) is table
-            yield Target(table, column, unique.primary, is_home)
+            yield Target(table, column, unique.primary, is_home, is_lone=not is_home and self._is_lone(full, sharing))
+
+    def _is_lone(self, full: tuple[str, ...], sharing: Mapping[tuple[str, ...], list[Table]]) -> bool:
+        """True for the name of one key alone, in which no table is named."""
+        stem, tables = tuple(word for word in full if word not in KEY_WORDS), sharing[full]
+        if not stem or len(stem) == len(full) or len(tables) != 1 or any(_rank(t, stem) < 2 for t in self.tables):
+            return False
+        return not self._some_are_counted or _is_counted(tables[0])
+
+    @cached_property
+    def _some_are_counted(self) -> bool:
+        """True where the database itself gives rows of some tables their keys."""
+        return any(map(_is_counted, self.tables))
+
+    def _short_forms(self) -> dict[str, tuple[str, ...]]:
+        """Initials that stand for one table of several words, and for no other."""
+        found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+        for table in self.tables:
+            words = name_of_table(table.name).words
+            found[initials(words)].add(words)
+        single = [name.words[0] for table in self.tables if len((name := name_of_table(table.name)).words) == 1]
+        return {
+            short: next(iter(names))
+            for short, names in found.items()
+            if short and len(names) == 1 and not any(_is_short_for(short, word) for word in single)
+        }
+
+    def _name(self, column: Column, target: Target) -> Name:
+        """A column's name beside a table's, whose initials it may have."""
+        name, words = name_of_column(column.name), target.name.words
+        for short in name.words:
+            if short in self._short and words[: len(self._short[short])] == self._short[short]:
+                return spelled_out(name, short, self._short[short])
+        return name
+
+    def _is_only(self, word: str, words: tuple[str, ...]) -> bool:
+        """True for a word of one table's name that others have only together with all of that name."""
+        return word in words and all(_holds(other, words) for other in self._with_word[word])
 
     def of_column(self, table: Table, column: Column) -> list[Candidate]:
         """Returns the references of one column, the likeliest first."""
@@ -152,7 +198,11 @@ class KeyNames:
             scored = [(s - _OTHER_SCHEMA * (t.table.schema != table.schema), t, reason) for s, t, reason in scored]
         scored.sort(key=lambda found: (-found[0], len(found[1].name.words), found[1].table.id))
         for i, (score, target, reason) in enumerate(scored[:_SHOWN]):
-            rivals = [other for j, (other, _, _) in enumerate(scored) if j != i and other > score - _MARGIN]
+            rivals = [
+                other
+                for j, (other, rival, why) in enumerate(scored)
+                if j != i and other > score - _MARGIN and not _goes_on(rival, target, why, reason)
+            ]
             # Names that fit several tables alike tell nothing of which it is.
             final = score - _DOUBT if rivals else score
             if final >= PROPOSED or score >= PROPOSED:
@@ -164,8 +214,12 @@ class KeyNames:
         person = self._person(says_person(name), column, table)
         scored = []
         for target in self._near(name, table, person):
-            is_own = target.table is table and (target.column is column or not target.primary)
-            if not is_own and fits(column, target.column):
+            is_own = target.table is table and (
+                target.column is column or (not target.primary and _has_fitting_primary(target, column))
+            )
+            # What counts with a key is that key, in a table that goes on with the other's.
+            is_counted = column.default is not None and column.default == target.column.default
+            if not is_own and not is_counted and fits(column, target.column):
                 score, reason = self._score(table, column, target, is_person=target is person)
                 if score > 0:
                     scored.append((score, target, reason))
@@ -175,14 +229,29 @@ class KeyNames:
         """The keys whose names have anything in common with a column's; few of all."""
         places = {i for word in (*name.words, *name.full) for i in self._by_piece.get(word[:_PIECE], ())}
         near = [self.targets[i] for i in sorted(places)]
-        own = [target for target in self.targets if target.table is table or target is person]
+        spelled = [self._short[word] for word in name.words if word in self._short]
+        own = [
+            target
+            for target in self.targets
+            if target.table is table or target is person or any(target.name.words[: len(s)] == s for s in spelled)
+        ]
         return [*near, *(target for target in own if target not in near)]
 
     def _score(self, table: Table, column: Column, target: Target, *, is_person: bool) -> tuple[float, str]:
-        name, child = name_of_column(column.name), name_of_table(table.name)
+        name, child = self._name(column, target), name_of_table(table.name)
         if target.table is table:
             return _score_self(name, child, is_person=is_person)
-        names = signs.Names(name, child, table.schema, target.name, target.key, target.is_home)
+        names = signs.Names(
+            column=name,
+            child=child,
+            schema=table.schema,
+            table=target.name,
+            key=target.key,
+            is_home=target.is_home,
+            is_lone=target.is_lone,
+            is_only=self._is_only(name.words[-1], target.name.words),
+            is_half=any(name_of_column(other.name).full == (*name.words, "type") for other in table.columns),
+        )
         score, reason = signs.sign_of(names)
         if says_self(name, child):
             score -= _DOUBT
@@ -270,6 +339,31 @@ class KeyNames:
         return False
 
 
+def _holds(words: tuple[str, ...], part: tuple[str, ...]) -> bool:
+    """True for words among which others stand, one after the other."""
+    return any(words[at : at + len(part)] == part for at in range(len(words) - len(part) + 1))
+
+
+def _is_short_for(short: str, word: str) -> bool:
+    """True for two letters of one word, of which the first begins it: ``ws`` may be ``workstation`` as well."""
+    return len(short) == 2 and word[0] == short[0] and short[1] in word[2:]
+
+
+def _goes_on(rival: Target, target: Target, why: str, reason: str) -> bool:
+    """True for a table whose name only goes on from that of another which fits as well, at either end.
+
+    ``floating`` means ``floating_group`` and not ``floating_group_member``. Where both begin like the column's own
+    table it is the longer one that is meant.
+    """
+    longer, shorter = (target, rival) if why == reason == signs.BESIDE else (rival, target)
+    long, short = longer.name.words, shorter.name.words
+    if why != reason or len(long) <= len(short):
+        return False
+    if why == signs.BESIDE:
+        return True
+    return short in (long[: len(short)], long[len(long) - len(short) :])
+
+
 _LONGER_KEY = 0.7
 _SHOWN = 3
 _MARGIN = 0.025
@@ -294,19 +388,25 @@ def _score_self(name: Name, table: Name, *, is_person: bool) -> tuple[float, str
 def _taken_off(column: Column, names: signs.Names, target: Target, reason: str) -> float:
     """What speaks against a key: it is not the primary one, or the column is a text that may hold anything."""
     off, name, child = 0.0, names.column, names.child
-    if name.words[-1] in MEASURES and not name.has_key and reason not in (signs.EXACT, signs.SAME_KEY):
+    is_label = reason in (signs.EXACT, signs.SAME_KEY) or (reason == signs.BESIDE and name.words[-1] in _STATES)
+    if name.words[-1] in MEASURES and not name.has_key and not is_label:
         off += _DOUBT
     if child.words[0] == "deleted" and name.words == child.words[1:]:
         # What was deleted is there no more.
         off += _DOUBT
     if not target.primary:
         off += _SECOND_KEY if _has_fitting_primary(target, column) else _UNIQUE_ONLY
-    if column.type.family == "text" and not name.has_key and reason not in (signs.EXACT, signs.SAME_KEY):
+    if names.is_half and reason in (signs.ENDS, signs.BEGINS, signs.ONLY):
+        # That column says which table it is.
+        off += _DOUBT
+    is_named = name.has_key and reason != signs.ONLY
+    if column.type.family == "text" and not is_named and reason not in (signs.EXACT, signs.SAME_KEY):
         off += _TEXT
     return off
 
 
 _PIECE = 3
+_STATES = frozenset({"state", "status"})
 
 
 def _pieces(target: Target) -> set[str]:
@@ -325,6 +425,15 @@ def _key_of(table: Table) -> set[str]:
     return set(table.primary_key.columns) if table.primary_key else set()
 
 
+def _is_counted(table: Table) -> bool:
+    """True where the database gives rows their key."""
+    key = table.primary_key
+    if key is None or len(key.columns) != 1:
+        return False
+    column = table.by_name[key.columns[0]]
+    return column.identity is not None or "nextval(" in (column.default or "")
+
+
 def _has_fitting_primary(target: Target, column: Column) -> bool:
     key = target.table.primary_key
     return key is not None and len(key.columns) == 1 and fits(column, target.table.by_name[key.columns[0]])
@@ -334,7 +443,8 @@ def _may_refer(table: Table, column: Column) -> bool:
     """True for a column that could name another row: of a key's type, not computed, not a reference already."""
     if column.generated is not None or column.type.family not in KEY_FAMILIES or column.identity is not None:
         return False
-    if column.default is not None and "nextval(" in column.default:
+    is_key = any(unique.columns == (column.name,) for unique in table.uniques)
+    if is_key and column.default is not None and "nextval(" in column.default:
         return False
     declared = {key.columns for key in table.foreign_keys}
     name = name_of_column(column.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from replica.inference.naming import GENERIC_WORDS, Name, alike, ends_with
+from replica.inference.naming import COLLECTIONS, GENERIC_WORDS, Name, alike, ends_with
 
 _SHORTEST, _LONG = 3, 5
 # Without a word such as ``id`` at its end, a name may be that of anything.
@@ -14,6 +14,10 @@ _NO_KEY_WORD = 0.02
 EXACT = "it is named after the table"
 SAME_KEY = "it is named like the table's key"
 BESIDE = "the table's name ends with it, and begins like this one's"
+ENDS = "the table's name ends with it"
+BEGINS = "the table's name begins with it"
+ONLY = "no other table's name has this word"
+WHOLE = "it is named after what the table holds many of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,9 @@ class Names:
         table: the table with the key.
         key: the key's column.
         is_home: True where the key's name belongs to its table, as ``concept_id`` belongs to ``concept``.
+        is_lone: True where no other key and no other table is called like the key.
+        is_only: True where no other table's name has the column's last word, but for those that hold all of this one's.
+        is_half: True where another column says what kind of row it names.
     """
 
     column: Name
@@ -35,6 +42,9 @@ class Names:
     table: Name
     key: Name
     is_home: bool
+    is_lone: bool
+    is_only: bool
+    is_half: bool
 
     @property
     def doubt(self) -> float:
@@ -71,6 +81,21 @@ def _table_and_key(names: Names) -> Sign | None:
     return (0.93, "it is named after the table and its key") if is_both and says_more else None
 
 
+def _collection(names: Names) -> Sign | None:
+    """``grp`` and ``usr_grp`` mean ``grp_tree``."""
+    words = names.table.words[:-1]
+    if not words or names.table.words[-1] not in COLLECTIONS or not ends_with(names.column.words, words):
+        return None
+    return (0.94 if names.column.words == words else 0.89) - names.doubt, WHOLE
+
+
+def _lone_key(names: Names) -> Sign | None:
+    """``task_id`` means the only key that is called so, whatever its table is called."""
+    if not names.is_lone or not ends_with(names.column.full, names.key.full):
+        return None
+    return (0.88 if names.column.full == names.key.full else 0.86), SAME_KEY
+
+
 def _ends_with_key(names: Names) -> Sign | None:
     if names.is_home and names.key.has_key and ends_with(names.column.full, names.key.full):
         return 0.93, "it ends with the name of the table's key"
@@ -83,7 +108,7 @@ def _generic(names: Names) -> Sign | None:
     if not set(words) <= GENERIC_WORDS:
         return None
     if names.table.words == (*names.child.words, *words):
-        return 0.92 - names.doubt, "it is named after the table, less what both have in common"
+        return 0.94 - names.doubt, "it is named after the table, less what both have in common"
     return 0.0, ""
 
 
@@ -104,8 +129,13 @@ def _table_ends_with_it(names: Names) -> Sign | None:
         return 1.0 - names.doubt, BESIDE
     if not is_word:
         return None
+    before = names.table.words[: -len(names.column.words)]
+    if before and any(names.child.words[at : at + len(before)] == before for at in range(len(names.child.words))):
+        return 0.96 - names.doubt, BESIDE
+    if names.is_only:
+        return 0.93 - names.doubt, ENDS
     is_short = len(glued) <= _SHORTEST and not names.column.has_key
-    return (0.8 if is_short else 0.87 - names.doubt), "the table's name ends with it"
+    return (0.8 if is_short else 0.87 - names.doubt), ENDS
 
 
 def _both_ends(names: Names) -> Sign | None:
@@ -115,12 +145,43 @@ def _both_ends(names: Names) -> Sign | None:
     return None
 
 
+def _begins_and_ends(names: Names) -> Sign | None:
+    """``org_unit.billing_address`` means ``org_address``: it begins like the one and ends like the other."""
+    column, child, table = names.column.words, names.child.words, names.table.words
+    for at in range(1, len(table)):
+        head, tail = table[:at], table[at:]
+        if (
+            child[:at] == head
+            and len(tail) < len(column)
+            and column[-len(tail) :] == tail
+            and tail[-1] not in GENERIC_WORDS
+        ):
+            return 0.93 - names.doubt, "the table's name begins like this one's and ends like it"
+    return None
+
+
+def _only_word(names: Names) -> Sign | None:
+    """``credit_id`` means ``entity_credit_account`` where no other table has to do with credit."""
+    words = names.column.words
+    if names.is_only and names.column.has_key and len(words) == 1 and words[0] in names.table.words:
+        return 0.88, ONLY
+    return None
+
+
 def _table_begins_with_it(names: Names) -> Sign | None:
     words, glued = names.column.words, names.column.glued
     if names.table.words[: len(words)] == words and len(glued) >= _SHORTEST:
-        return 0.86 - names.doubt / 2, "the table's name begins with it"
+        return 0.86 - names.doubt / 2, BEGINS
     if names.table.glued.startswith(glued) and len(glued) >= _SHORTEST:
-        return 0.75 - names.doubt, "the table's name begins with it"
+        return 0.75 - names.doubt, BEGINS
+    return None
+
+
+def _short_form(names: Names) -> Sign | None:
+    """``event_def`` means ``event_definition`` before it means anything that begins like it."""
+    words, table = names.column.words, names.table.words
+    if len(words) == len(table) > 1 and all(alike(*pair) for pair in zip(words, table, strict=True)):
+        return 0.93 - names.doubt, "it is a short form of the table's name"
     return None
 
 
@@ -128,8 +189,7 @@ def _short_forms(names: Names) -> Sign | None:
     words, table = names.column.words, names.table.words
     tail = words[-len(table) :]
     if len(words) >= len(table) and all(alike(*pair) for pair in zip(tail, table, strict=True)):
-        score = 0.9 if len(words) == len(table) > 1 else 0.82
-        return score - names.doubt, "it ends with a short form of the table's name"
+        return 0.82 - names.doubt, "it ends with a short form of the table's name"
     if len(table) > len(words) and all(alike(*pair) for pair in zip(table[-len(words) :], words, strict=True)):
         return 0.77 - names.doubt, "it is a short form of the end of the table's name"
     return None
@@ -148,9 +208,14 @@ RULES: tuple[Rule, ...] = (
     _table_and_key,
     _ends_with_key,
     _generic,
+    _collection,
     _ends_with_table,
     _table_ends_with_it,
     _both_ends,
+    _begins_and_ends,
+    _lone_key,
+    _only_word,
+    _short_form,
     _table_begins_with_it,
     _short_forms,
     _same_end,

@@ -7,7 +7,7 @@ were written for it or for something like it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import inflection
@@ -33,6 +33,14 @@ _SHORT = {
     "msg": "message",
     "cat": "category",
 }
+# A type with the initial of what it is the type of, as in ``btype``.
+_TYPE = re.compile(r"^[a-z]type$")
+COLLECTIONS = frozenset({"list", "tree", "table", "tab", "tbl", "master"})
+"""Words at the end of a table's name that say only that it holds many."""
+# Too short or too common to stand for a table whose words begin with their letters.
+_NO_INITIALS = KEY_WORDS | frozenset({"as", "at", "by", "do", "for", "in", "is", "not", "of", "off", "on", "or", "out"}
+                                      | {"the", "to", "up", "was", "has", "can", "max", "min"})  # fmt: skip
+
 MEASURES = frozenset(
     {"state", "status", "level", "position", "score", "count", "year", "month", "day", "quality", "version", "order"}
     | {
@@ -67,7 +75,9 @@ _ROLES = frozenset(
     | {"requestor", "requester", "revoker", "granter", "moderator", "resolver", "submitter", "commenter", "voter"}
     | {"resource owner", "selector", "allocator", "accessor", "curator", "observer", "identifier", "buyer", "seller"}
 )
-_ROLES_AS_THEY_ARE = frozenset({"creator", "editor", "author", "requestor", "allocator", "patron", "modifier"})
+_ROLES_AS_THEY_ARE = frozenset(
+    {"creator", "editor", "author", "requestor", "allocator", "patron", "modifier", "selector", "accessor", "collector"}
+)
 _PERSON_WORDS = frozenset({"staff", "patron", "assignee", "requestor", "requester"})
 _DONE_BY = re.compile(r"(\w+(ed|en|sent|made|read)|owned) by( user)?")
 
@@ -101,7 +111,8 @@ def words_in(name: str) -> tuple[str, ...]:
     >>> words_in("billingCustomer_IDs")
     ('billing', 'customer', 'id')
     """
-    return tuple(_SHORT.get(word, word) for word in (singular(part.lower()) for part in _PART.findall(name)))
+    words = (singular(part.lower()) for part in _PART.findall(name))
+    return tuple(_SHORT.get(word, _TYPE.sub("type", word)) for word in words)
 
 
 @cache
@@ -150,6 +161,27 @@ def alike(a: str, b: str) -> bool:
     """Returns True for one word and a short form of it: ``def`` and ``definition``."""
     short, long = sorted((a, b), key=len)
     return len(short) >= 3 and long.startswith(short)
+
+
+def initials(words: tuple[str, ...]) -> str:
+    """Returns the first letters of several words; nothing where that is no short form of them.
+
+    >>> initials(("entity", "credit", "account"))
+    'eca'
+    """
+    letters = "".join(word[0] for word in words)
+    return letters if len(words) > 1 and letters.isalpha() and letters not in _NO_INITIALS else ""
+
+
+def spelled_out(name: Name, short: str, long: tuple[str, ...]) -> Name:
+    """Returns a name with a short form replaced by the words that it stands for."""
+    if short not in name.words:
+        return name
+    words, full = (
+        tuple(part for word in some for part in (long if word == short else (word,)))
+        for some in (name.words, name.full)
+    )
+    return replace(name, words=words, full=full)
 
 
 def ends_with(words: tuple[str, ...], tail: tuple[str, ...]) -> bool:

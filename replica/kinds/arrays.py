@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from replica.databases.base import Reading
-from replica.kinds.base import Codes, ColumnData, Kind, Rows, Span, is_null
+from replica.kinds.base import Codes, ColumnData, Kind, Rows, Span, count_holders, is_null
 from replica.kinds.categorical import CategoricalKind
-from replica.kinds.literals import array_literal
+from replica.kinds.literals import Lower, bounded_literal, parse_array
 from replica.kinds.nested import column_of, draw_values, element_kind, flattened, present_values
 from replica.kinds.quantile import QuantileCode, fit_quantiles
 from replica.schema.model import Column, SqlType
@@ -35,8 +35,9 @@ class ArrayKind:
 
     Attributes:
         name: the column's name.
-        whole: the list of whole arrays, as JSON; None where there are too many.
+        whole: the list of whole arrays, as they are read; None where there are too many.
         length: the distribution of the number of elements; None for whole arrays and without a value.
+        lower: the lower bounds that occur, the commonest first; those of no dimension are all 1.
         shapes: sizes by dimension of arrays of several dimensions, the commonest first; they hold for the number of
             elements that is their product.
         element: what makes an element; None where there is none to learn from.
@@ -48,6 +49,7 @@ class ArrayKind:
     name: str
     whole: CategoricalKind | None
     length: QuantileCode | None
+    lower: tuple[Lower, ...]
     shapes: tuple[Shape, ...]
     element: Kind | None
     empty: float
@@ -70,9 +72,10 @@ class ArrayKind:
         covered = sum(text in known for text in texts)
         nulls = bool(is_null(data.values).any())
         if not texts or (len(known) <= _FEW and covered >= _COVERED * len(texts)):
-            return cls(data.column.name, whole, None, (), None, 0.0, distinct=False, nulls=nulls)
-        parsed = [json.loads(text) for text in texts]
+            return cls(data.column.name, whole, None, (), (), None, 0.0, distinct=False, nulls=nulls)
+        bounds, parsed = zip(*map(parse_array, texts), strict=True)
         arrays = [_flat(array) for array in parsed]
+        filled = [place for place, array in enumerate(arrays) if array]
         kind = data.column.type.element or _TEXT
         elements, owners = flattened(arrays, who)
         values = column_of(elements, kind)
@@ -85,6 +88,7 @@ class ArrayKind:
             name=data.column.name,
             whole=None,
             length=fit_quantiles(counts, who, bins=24, min_holders=data.min_holders),
+            lower=_common_bounds([bounds[place] for place in filled], who[filled], data.min_holders),
             shapes=_common_shapes(parsed),
             element=element_kind(inner, rng) if there.any() else None,
             empty=sum(element is None for element in elements) / max(1, len(elements)),
@@ -98,18 +102,22 @@ class ArrayKind:
         if self.whole is not None:
             return self.whole.spans
         bins = self.length.bins if self.length else 1
-        return (Span(f"{self.name} length", bins + self.nulls, ordered=bins),)
+        length = Span(f"{self.name} length", bins + self.nulls, ordered=bins)
+        return (length, Span(f"{self.name} bounds", len(self.lower))) if len(self.lower) > 1 else (length,)
 
     def encode(self, values: pa.Array) -> Codes:
         """See :meth:`replica.kinds.base.Kind.encode`."""
         if self.whole is not None:
             return self.whole.encode(values)
-        counts = [0 if text is None else len(_flat(json.loads(text))) for text in values.to_pylist()]
+        parsed = [((), []) if text is None else parse_array(text) for text in values.to_pylist()]
+        counts = [len(_flat(array)) for _, array in parsed]
         assert self.length is not None  # noqa: S101 - fitted together
         codes = self.length.encode(np.array(counts, np.float64))
         if self.nulls:
             codes[is_null(values)] = self.length.bins
-        return codes[:, None]
+        known = {lower: code for code, lower in enumerate(self.lower)}
+        bounds = [known.get(lower, 0) if array else 0 for lower, array in parsed]
+        return np.stack([codes, np.array(bounds, codes.dtype)], axis=1)[:, : len(self.spans)]
 
     def decode(self, codes: Codes, rows: Rows) -> pa.Array:
         """See :meth:`replica.kinds.base.Kind.decode`."""
@@ -117,21 +125,24 @@ class ArrayKind:
             return self.whole.decode(codes, rows)
         assert self.length is not None  # noqa: S101 - fitted together
         drawn = self.length.decode(np.minimum(codes[:, 0], self.length.bins - 1), rows.rng)
-        shapes = [self._shape(count) for count in np.round(drawn).astype(np.int64).tolist()]
+        bounds = codes[:, 1].tolist() if len(self.lower) > 1 else [0] * len(codes)
+        lower = [self.lower[code] for code in bounds] if self.lower else [()] * len(codes)
+        shapes = list(map(self._shape, np.round(drawn).astype(np.int64).tolist(), lower))
         counts = np.array([int(np.prod(shape)) for shape in shapes], np.int64)
         arrays = self._elements(counts, rows.rng)
         null = (self.nulls & (codes[:, 0] == self.length.bins)).tolist()
         values = [
-            None if missing else array_literal(_nested(iter(array), shape) if len(shape) > 1 and array else array)
-            for array, shape, missing in zip(arrays, shapes, null, strict=True)
+            None if missing else _written(array, shape, first)
+            for array, shape, first, missing in zip(arrays, shapes, lower, null, strict=True)
         ]
         return pa.array(values, pa.string())
 
-    def _shape(self, count: int) -> Shape:
-        """The sizes of an array of about so many elements."""
+    def _shape(self, count: int, lower: Lower) -> Shape:
+        """The sizes of an array of about so many elements, with as many dimensions as it has bounds."""
         if not self.shapes:
             return (max(0, count),)
-        return min(self.shapes, key=lambda shape: abs(int(np.prod(shape)) - count))
+        like = [shape for shape in self.shapes if len(shape) == len(lower)] or self.shapes
+        return min(like, key=lambda shape: abs(int(np.prod(shape)) - count))
 
     def _elements(self, counts: npt.NDArray[np.int64], rng: np.random.Generator) -> list[list[Any]]:
         """Draws the elements of arrays of so many elements each."""
@@ -175,6 +186,19 @@ def _common_shapes(arrays: list[Any]) -> tuple[Shape, ...]:
     if all(len(shape) < 2 for shape in shapes):
         return ()
     return tuple(sorted(set(shapes), key=lambda shape: -shapes.count(shape))[:_FEW])
+
+
+def _common_bounds(bounds: Sequence[Lower], who: npt.NDArray[np.int64], least: int) -> tuple[Lower, ...]:
+    """The lower bounds that enough people have, the commonest first."""
+    numbers = {lower: number for number, (lower, _) in enumerate(Counter(bounds).most_common())}
+    held = count_holders(np.array([numbers[lower] for lower in bounds], np.int64), len(numbers), who)
+    return tuple(lower for lower, people in zip(numbers, held.tolist(), strict=True) if people >= least)[:_FEW]
+
+
+def _written(elements: list[Any], shape: Shape, lower: Lower) -> str:
+    """An array of so many elements by dimension; bounds that are not of its dimensions are left out."""
+    value = _nested(iter(elements), shape) if len(shape) > 1 and elements else elements
+    return bounded_literal(value, lower if len(lower) == len(shape) else ())
 
 
 def _nested(elements: Iterator[Any], shape: Shape) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -108,19 +107,19 @@ class CategoricalKind:
         rare = (code >= len(self.values)) & ~null
         if self.filler is not None:
             made_up = self.filler.decode(np.ones((len(code), 1), np.int32), rows)
-            kept = self._written.take(pa.array(np.where(null | rare, 0, code), mask=null | rare))
+            kept = self.written.take(pa.array(np.where(null | rare, 0, code), mask=null | rare))
             return pc.if_else(pa.array(rare), made_up, kept)
         if not self.values:
-            return pa.nulls(len(code), self._written.type)
+            return pa.nulls(len(code), self.written.type)
         code = np.where(rare, rows.rng.choice(len(self.values), len(code), p=self.weights), code)
         places = pa.array(np.where(null, 0, code), mask=null)
-        return self._written.take(places)
+        return self.written.take(places)
 
     @cached_property
-    def _written(self) -> pa.Array:
+    def written(self) -> pa.Array:
         """The kept values as the writer takes them."""
         if self.type.family in ("array", "composite"):
-            return pa.array([literal(json.loads(value), self.type) for value in self.values], pa.string())
+            return pa.array([literal(value, self.type) for value in self.values], pa.string())
         return _typed(pa.array(self.values, pa.string()), self.type.family)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Self
@@ -97,5 +96,5 @@ def _plain(text: str, column: Column) -> str:
     if column.type.family == "numeric":
         return text.removesuffix(".0")
     if column.type.family in ("array", "composite"):
-        return literal(json.loads(text), column.type)
+        return literal(text, column.type)
     return text

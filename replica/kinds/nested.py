@@ -299,10 +299,16 @@ def plain_values(values: pa.Array) -> list[Any]:
     return found
 
 
+def listed_by(kind: Kind | None) -> CategoricalKind | None:
+    """Returns the list that a kind takes its values from; None where it makes them otherwise."""
+    listed = kind.listed if isinstance(kind, OpaqueKind) else kind
+    return listed if isinstance(listed, CategoricalKind) else None
+
+
 def random_codes(kind: Kind, n: int, rng: np.random.Generator) -> Codes:
     """Draws codes of a kind by what is known of their shares: bins are of equal weight, lists have weights."""
-    listed = kind.listed if isinstance(kind, OpaqueKind) else kind
-    if isinstance(listed, CategoricalKind) and len(listed.weights):
+    listed = listed_by(kind)
+    if listed is not None and len(listed.weights):
         return split_codes(rng.choice(len(listed.weights), n, p=listed.weights).astype(np.int32), listed.size)
     columns = [rng.integers(0, max(1, span.ordered or span.cardinality), n) for span in kind.spans]
     return np.stack(columns, axis=1).astype(np.int32) if columns else np.zeros((n, 0), np.int32)

@@ -83,7 +83,10 @@ def observe(
 def assigned_early(encoded: EncodedTable, tables: Mapping[str, EncodedTable]) -> tuple[str, ...]:
     """Returns the references whose rows are assigned before the row's values are drawn."""
     plans = {name: table.source.plan for name, table in tables.items()}
-    late = {found.key.id for found in encoded.source.plan.references if _is_late(found, plans)}
+    order = {encoded.source.plan.order} if encoded.sequence is not None else set()
+    late = {
+        found.key.id for found in encoded.source.plan.references if _is_late(found, plans) or set(found.reads) - order
+    }
     return tuple(
         name for name, code in encoded.references.items() if code.rows is None and not code.tree and name not in late
     )

@@ -389,12 +389,12 @@ def _encode_period_end(plan: Plan, draft: _Draft, column: ColumnPlan, starts: In
 def _encode_reference(draft: _Draft, reference: ReferencePlan, drafts: dict[str, _Draft], seed: int) -> None:
     """Learns which rows a reference points to: each row of a kept parent, or clusters of its rows."""
     key, source = reference.key, draft.source
-    if is_copied(draft.plan, key, draft.kept, drafts[key.parent].kept) or (
+    if is_copied(draft.plan, reference, draft.kept, drafts[key.parent].kept) or (
         reference.implied_by and _always_implied(draft, reference)
     ):
         return
     parent = drafts[key.parent]
-    rows = source.parents[key.id]
+    rows = _rooted(source.parents[key.id]) if key.is_self else source.parents[key.id]
     nulls = bool((rows == -1).any())
     rng = stream(seed, "reference", key.id)
     if parent.kept and not key.is_self:
@@ -426,11 +426,11 @@ def _encode_reference(draft: _Draft, reference: ReferencePlan, drafts: dict[str,
     draft.parts["reference", key.id] = (code.spans, codes)
 
 
-def is_copied(table: TablePlan, key: ForeignKey, child_kept: bool, parent_kept: bool) -> bool:
+def is_copied(table: TablePlan, reference: ReferencePlan, child_kept: bool, parent_kept: bool) -> bool:
     """True for a reference of kept rows that stays as it is: to rows that are kept, or within a key that is copied."""
     own = {column.name for column in table.columns if column.producer != "reference"}
     keys = [set(found.unique.columns) for found in table.uniques]
-    in_copied_key = table.role == "lookup" and any(columns & own and columns & set(key.columns) for columns in keys)
+    in_copied_key = table.role == "lookup" and any(columns & own and columns & set(reference.free) for columns in keys)
     return child_kept and (parent_kept or in_copied_key)
 
 
@@ -483,17 +483,45 @@ def _cluster_parents(
     return fit_family(key.id, np.concatenate(features, axis=1), counts, rng, levels=levels)
 
 
+def _rooted(rows: Ints) -> Ints:
+    """Puts the row that most others stand below, of those below rows that were not read, in the place of a lost root.
+
+    Without a root nothing would say how deep rows stand, and all that are below rows not read would be roots.
+    """
+    lost = np.flatnonzero(rows == UNKNOWN)
+    if not len(lost) or (rows == NULL).any():
+        return rows
+    top = np.arange(len(rows))
+    for _ in range(_MAX_DEPTH):
+        top = np.where(rows[top] >= 0, rows[top], top)
+    found = rows.copy()
+    found[lost[np.bincount(top, minlength=len(rows))[lost].argmax()]] = NULL
+    return found
+
+
 def _depths(rows: Ints, rng: np.random.Generator) -> Ints | None:
     """How far below a root each row of a tree stands; None where rows lead in a circle.
 
-    A row below one that was not read is no root: it stands as deep as any other that is none.
+    A row below one that was not read is no root: it stands as deep as others that are none and below which as many
+    levels follow.
     """
     depth = np.where(rows == NULL, 0, -1)
     _descend(depth, rows)
-    lost, known = rows == UNKNOWN, depth[depth > 0]
-    depth[lost] = rng.choice(known, int(lost.sum())) if len(known) else 1
+    lost, height = np.flatnonzero(rows == UNKNOWN), _heights(rows)
+    known, deepest = depth > 0, int(depth.max(initial=0))
+    for levels in np.unique(height[lost]).tolist():
+        here, like = lost[height[lost] == levels], depth[known & (height == levels)]
+        depth[here] = rng.choice(like, len(here)) if len(like) else max(1, deepest - levels)
     _descend(depth, rows)
     return depth if (depth >= 0).all() else None
+
+
+def _heights(rows: Ints) -> Ints:
+    """How many levels follow below each row of a tree."""
+    height, below = np.zeros(len(rows), np.int64), np.flatnonzero(rows >= 0)
+    for _ in range(_MAX_DEPTH):
+        np.maximum.at(height, rows[below], height[below] + 1)
+    return height
 
 
 def _descend(depth: Ints, rows: Ints) -> None:

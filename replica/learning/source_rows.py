@@ -215,7 +215,7 @@ def _row_order(table: TablePlan, frame: pa.Table, owner: Ints) -> Ints:
 
 def _parents(table: TablePlan, frames: Mapping[str, pa.Table], owner: Ints) -> dict[str, Ints]:
     found = {
-        reference.key.id: _join(reference.key, frames[table.id], frames[reference.key.parent])
+        reference.key.id: _join(reference.key.naming, frames[table.id], frames[reference.key.parent])
         for reference in table.references
     }
     if table.owner is not None:
@@ -238,9 +238,9 @@ def _fan_outs(
         child = plan.by_id[key.child]
         is_owner = child.owner is not None and child.owner.id == key.id
         if key.child in samples and not is_owner:
-            counts = snapshot.fan_out(child.table, key)
-            pointed = [one_array(counts.column(name)) for name in key.parent_columns]
-            rows = row_numbers(pointed, [one_array(frames[table.id].column(name)) for name in key.parent_columns])
+            counts, names = snapshot.fan_out(child.table, key.naming), key.naming.parent_columns
+            pointed = [one_array(counts.column(name)) for name in names]
+            rows = row_numbers(pointed, [one_array(frames[table.id].column(name)) for name in names])
             known = rows >= 0
             weights = np.array(counts.column("count"), dtype=np.float64)
             found[key.id] = np.bincount(rows[known], weights=weights[known], minlength=n).astype(np.int64)

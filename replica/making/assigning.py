@@ -29,6 +29,7 @@ from replica.relations.fanout import reconcile
 from replica.relations.joins import NULL, UNKNOWN, group_numbers, row_numbers
 from replica.relations.references import assign, levels_without_gaps, spread_over_kept
 from replica.relations.rules import Children, Parents
+from replica.schema.graph import carries
 from replica.schema.model import ForeignKey
 from replica.seeds import stream
 
@@ -74,8 +75,11 @@ class Assigner:
     def _assigned(self, made: MadeTable, reference: ReferencePlan, parent: MadeTable) -> Ints:
         """The row that each row points to."""
         key, found = reference.key, np.full(len(made), NULL)
-        code = made.fitted.references.get(key.id)
-        if code is None or len(made) == 0 or len(parent) == 0:
+        if len(made) == 0 or len(parent) == 0:
+            return found
+        if reference.implied_by is not None:
+            found = self._implied(made, reference)
+        if key.id not in made.fitted.references:
             return found
         wish = made.codes[:, made.fitted.layout.places("reference", key.id)].astype(np.int64)
         rows = self._rows_to_assign(made, reference, wish)
@@ -85,6 +89,20 @@ class Assigner:
             return self._looked_up(made, reference)
         found[rows] = self._choose(made, parent, reference, wish, rows)
         return found
+
+    def _implied(self, made: MadeTable, reference: ReferencePlan) -> Ints:
+        """The row that each row points to because another reference decides this one; NULL where that one is null."""
+        key, plan = reference.key, made.plan
+        keys = [*([plan.owner] if plan.owner else []), *(found.key for found in plan.references)]
+        by = next(found for found in keys if found.id == reference.implied_by)
+        rows = self.database.parents(made, by)
+        if by.parent == key.parent:
+            return rows
+        above = self.database.tables[by.parent]
+        if len(above) == 0:
+            return rows
+        carried = next(found for found in above.plan.table.foreign_keys if carries(by, found, key))
+        return np.where(rows >= 0, self.database.parents(above, carried)[np.maximum(rows, 0)], NULL)
 
     def owner_limits(self, table: TablePlan, owner: ForeignKey, n: int, cap: int | None) -> Ints:
         """Returns the most children that each owner may have: shape (owners,).

@@ -25,11 +25,11 @@ def closed_parents(child: Table, checks: Sequence[Check], key: ForeignKey, targe
         targets: the parent's columns that the reference points to, in its order.
 
     Returns:
-        True for parents with a null in a column that is pointed to, and for those whose values a check of the child
+        True for parents with a null in a column that names them, and for those whose values a check of the child
         refuses that reads nothing else: shape (parents,).
     """
-    closed: Mask = np.logical_or.reduce([is_null(values) for values in targets])
     given = dict(zip(key.columns, targets, strict=True))
+    closed: Mask = np.logical_or.reduce([is_null(given[name]) for name in key.naming.columns])
     judge = Judge(child)
     for check in checks:
         read = reads_of(check, child)

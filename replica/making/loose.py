@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from replica.errors import UnsatisfiableError
-from replica.kinds.literals import array_literal
+from replica.kinds.literals import array_literal, split_bounds
 from replica.relations.joins import group_numbers
 from replica.schema.model import Column, LooseReference, Table
 
@@ -175,7 +175,8 @@ class _Draw:
 
 def _in_array(text: str, draw: _Draw) -> str:
     """The same array with other elements; nulls stay."""
-    elements = [found for found in _ELEMENT.finditer(text) if found[0].strip() != "NULL"]
+    bounds, inner = split_bounds(text)
+    elements = [found for found in _ELEMENT.finditer(inner) if found[0].strip() != "NULL"]
     keys = iter(draw(len(elements)))
     if not elements:
         return text
@@ -183,7 +184,7 @@ def _in_array(text: str, draw: _Draw) -> str:
     def replaced(found: re.Match[str]) -> str:
         return found[0] if found[0].strip() == "NULL" else array_literal(_plain(next(keys, None)))
 
-    return _ELEMENT.sub(replaced, text)
+    return bounds + _ELEMENT.sub(replaced, inner)
 
 
 def _plain(key: Any) -> Any:

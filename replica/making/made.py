@@ -211,7 +211,7 @@ class MadeDatabase:
         return keys
 
     def _stands_in(self, reference: ReferencePlan, name: str) -> bool:
-        """True where a narrower reference fills a column on rows where the wider one is null."""
+        """True where a reference fills a column on rows where the one that decides it is null."""
         return reference.implied_by is not None and name in reference.key.columns
 
     def _kind_chunk(self, made: MadeTable, column: ColumnPlan, rows: slice) -> pa.Array:

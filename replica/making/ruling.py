@@ -206,7 +206,8 @@ def within_rules(turn: Turn) -> list[Within]:
 
 
 def _within(turn: Turn, later: ReferencePlan) -> Within | None:
-    key, nullable = later.key, {name for name in later.free if turn.table.table.by_name[name].nullable}
+    key, naming = later.key, set(later.free) - set(later.key.repeated)
+    nullable = {name for name in naming if turn.table.table.by_name[name].nullable}
     added = [name for name in key.columns if name in turn.free]
     known = [name for name in key.columns if name not in turn.free | turn.pending]
     may_be_null = bool(nullable) and not key.match_full
@@ -268,14 +269,19 @@ def _shared_out(rule: Distinct, usable: npt.NDArray[np.bool_], n: int) -> Ints:
 def is_free_to_be_null(turn: Turn) -> bool:
     """True where the reference may be null although some of its columns are filled already."""
     fixed = set(turn.key.columns) - turn.free
-    nullable = any(turn.table.table.by_name[name].nullable for name in turn.free)
-    return nullable and not (turn.key.match_full and fixed)
+    naming = turn.free - set(turn.key.repeated)
+    nullable = [turn.table.table.by_name[name].nullable for name in naming]
+    # Under MATCH FULL all columns are null or none.
+    return not fixed and all(nullable) if turn.key.match_full else any(nullable)
 
 
 def cannot_point(turn: Turn) -> npt.NDArray[np.bool_]:
-    """Returns which rows have a null among columns that are filled already: shape (rows,)."""
+    """Returns which rows have a null among columns that are filled already: shape (rows,).
+
+    A null that repeats one of the row pointed to is none of these.
+    """
     null = np.zeros(turn.n, dtype=bool)
-    for name in turn.key.columns:
+    for name in turn.key.naming.columns:
         if name not in turn.free:
             null |= is_null(turn.known(name))
     return null

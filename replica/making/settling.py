@@ -16,10 +16,11 @@ from replica.constraints.repair import Duty, keep_checks, put
 from replica.constraints.unique import Rule, keep_unique, key_parts
 from replica.databases.base import Evaluate
 from replica.errors import UnsatisfiableError
-from replica.kinds.categorical import CategoricalKind
+from replica.kinds.arrays import ArrayKind
+from replica.kinds.nested import listed_by
 from replica.making.keeping import Ruler
 from replica.making.made import MadeDatabase, MadeTable
-from replica.making.variety import Variety, rows_to_differ, varieties
+from replica.making.variety import Variety, crowds, rows_to_differ, varieties
 from replica.planning.decisions import Plan, ReferencePlan, TablePlan, UniquePlan
 from replica.schema.model import Check, Exclusion, Table, Unique, quote_name
 from replica.seeds import stream
@@ -69,6 +70,7 @@ class Settler:
             return
         loose = [unique for unique in self._loose_uniques(made) if not pending & set(_read_by(table.table, unique))]
         varying = [found for found in varieties(self.plan, table.id, self.counts) if not pending & set(found.columns)]
+        varying += crowds(table, pending, self.counts)
         excluding = [found for found in table.table.exclusions if not pending & set(found.columns)]
         settled = {name for name in made.columns if self.is_changeable(made, name)}
         self.keep_checks(made, settled.union(*(unique.columns for unique in loose)), 0, pending)
@@ -116,7 +118,7 @@ class Settler:
     def _keep_variety(self, made: MadeTable, variety: Variety, turn: int, pending: frozenset[str]) -> tuple[str, ...]:
         """Makes some rows differ until there are enough combinations, and returns which columns that changed."""
         rule, columns = self._rule(made, Unique("variety", variety.columns), pending)
-        rows = rows_to_differ([columns[name] for name in variety.columns], variety.least)
+        rows = rows_to_differ([columns[name] for name in variety.columns], variety)
         if rows is None:
             return ()
         rng = stream(self.seed, "variety", made.plan.id, *variety.columns, turn)
@@ -143,11 +145,8 @@ class Settler:
         listed = frozenset(column.name for column in table.by("kind") if column.kind in _LISTED)
         listed |= {name for name in changeable if domains[name].values is not None}
         kinds = {name: made.fitted.kinds.get(name) for name in listed & set(columns)}
-        known = {
-            name: pa.array(kind.values, pa.string()).cast(columns[name].type)
-            for name, kind in kinds.items()
-            if isinstance(kind, CategoricalKind)
-        }
+        lists = {name: listed_by(k.whole if isinstance(k, ArrayKind) else k) for name, k in kinds.items()}
+        known = {name: found.written.cast(columns[name].type) for name, found in lists.items() if found is not None}
         return Rule(self.judge(table), unique, changeable, listed, known, checks), columns
 
     def _keep_exclusion(self, made: MadeTable, exclusion: Exclusion) -> tuple[str, ...]:
@@ -223,7 +222,12 @@ class Settler:
     def _may_move(self, made: MadeTable, reference: ReferencePlan) -> bool:
         """True where rows may point to another row of the same table without breaking anything else."""
         code = made.fitted.references.get(reference.key.id)
-        in_key = any(set(reference.key.columns) & set(found.unique.columns) for found in made.plan.uniques)
+        in_key = any(
+            set(reference.key.columns) & set(found.unique.columns)
+            for found in made.plan.uniques
+            # Where a key of its own tells rows apart, they differ wherever they point.
+            if found.way != "key"
+        )
         return code is not None and not code.tree and not in_key and not reference.fixed
 
     def _may_be_null(self, made: MadeTable, reference: ReferencePlan) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from replica.constraints.inner import column_checks
 from replica.schema.graph import Order
 from replica.schema.model import Check, Column, ForeignKey, Schema, Table, Unique
-from replica.schema.rules import Rule
+from replica.schema.rules import Copied, Rule
 from replica.schema.schema_map import ColumnMap, Role, SchemaMap
 
 Producer = Literal["kind", "key", "reference", "polymorphic", "generated", "counter", "period_end", "derived"]
@@ -50,8 +50,10 @@ class ReferencePlan:
         key: the reference.
         free: its columns that this reference fills.
         fixed: its columns that something else fills; only parents that agree with them may be chosen.
-        implied_by: id of a wider reference that already decides this one where it is not null; None without one.
+        implied_by: id of another reference that already decides this one where it is not null; None without one. It is
+            wider, or points to the same row by fewer columns.
         deferred: True where rows are assigned after both tables are made, because following it leads in a circle.
+        reads: columns of values that are read while it is assigned, by checks and unique rules that it has to keep.
     """
 
     key: ForeignKey
@@ -59,6 +61,7 @@ class ReferencePlan:
     fixed: tuple[str, ...]
     implied_by: str | None
     deferred: bool
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,17 @@ class TablePlan:
     def by(self, producer: Producer) -> tuple[ColumnPlan, ...]:
         """Returns the columns with a producer."""
         return tuple(column for column in self.columns if column.producer == producer)
+
+    @property
+    def kept_rules(self) -> tuple[Rule, ...]:
+        """All rules that its rows keep, those that assigning its references keeps among them."""
+        repeated = (
+            Copied(name, key.naming.columns, target)
+            for key in self.table.foreign_keys
+            for name, target in zip(key.columns, key.parent_columns, strict=True)
+            if name in key.repeated
+        )
+        return (*dict.fromkeys(found.rule for found in self.rules), *repeated)
 
     @property
     def checks(self) -> tuple[Check, ...]:

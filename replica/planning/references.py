@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from replica.constraints.checks import NotReadableError, columns_of
 from replica.constraints.domains import domain_of
+from replica.constraints.judging import reads, reads_of
+from replica.constraints.unique import key_parts
 from replica.errors import PlanError
-from replica.planning.decisions import ColumnPlan, ReferencePlan, UniquePlan
-from replica.schema.graph import Order, find_circle, nullable_cost, order_tables, paths_to
+from replica.planning.decisions import ColumnPlan, ReferencePlan, TablePlan, UniquePlan
+from replica.schema.graph import Order, carries, find_circle, nullable_cost, order_tables, paths_to
 from replica.schema.model import ForeignKey, Schema, Table, Unique, column_list
 from replica.schema.schema_map import SchemaMap, TableMap
 from replica.settings import Settings
@@ -79,35 +81,60 @@ def plan_references(table: Table, owner: ForeignKey | None, around: Surroundings
         key.id: (key.is_self, key.id in around.deferred, -len(key.columns), not key.match_full, key.id) for key in keys
     }
     plans: list[ReferencePlan] = []
-    wider = [owner] if owner else []
+    before = [owner] if owner else []
     for key in sorted(keys, key=lambda key: rank[key.id]):
-        implied = next((other for other in wider if _implies(other, key, around.schema)), None)
         free = tuple(column for column in key.columns if column not in filled)
+        certain = {name for name in free if name in key.repeated or not table.by_name[name].nullable}
+        implied = next(
+            (other for other in before if _implies(other, key, around.schema) or _names(other, key, certain)), None
+        )
         fixed = tuple(column for column in key.columns if column in filled)
         deferred = key.id in around.deferred
         plans.append(ReferencePlan(key, free, fixed, implied.id if implied else None, deferred))
         filled |= set(key.columns)
-        wider.append(key)
+        before.append(key)
     return tuple(plans)
+
+
+def with_values_read(table: TablePlan, schema: Schema) -> TablePlan:
+    """Says of each reference of a table which values of a row must be known before it is assigned."""
+    pointed = {name for key in schema.foreign_keys if key.parent == table.id for name in key.parent_columns}
+    values = {column.name for column in table.columns if column.producer not in ("key", "reference")}
+    reading = [set(reads_of(check, table.table)) for check in table.checks]
+    for planned in table.uniques:
+        unique, own = planned.unique, set(planned.unique.columns) & values
+        # A rule over values that may still be changed is kept by changing them.
+        if planned.way == "references" or (planned.way == "repair" and own <= pointed):
+            parts = (*key_parts(table.table, unique), *([unique.predicate] if unique.predicate else []))
+            reading.append(set(unique.columns).union(*(reads(part, table.table) for part in parts)))
+    return replace(table, references=tuple(replace(found, reads=_read_for(found, reading, values))
+                                           for found in table.references))  # fmt: skip
+
+
+def _read_for(reference: ReferencePlan, reading: Iterable[Set[str]], values: Set[str]) -> tuple[str, ...]:
+    """Values that conditions read together with a column that a reference fills, and those that it must agree with."""
+    found = {name for names in reading if names & set(reference.free) for name in names & values}
+    return tuple(sorted(found | (values & set(reference.fixed))))
 
 
 def _implies(wide: ForeignKey, narrow: ForeignKey, schema: Schema) -> bool:
     """True where a row that ``wide`` points to carries a valid value of ``narrow``: a city's country for a country."""
     if not set(narrow.columns) < set(wide.columns):
         return False
-    target = dict(zip(wide.columns, wide.parent_columns, strict=True))
-    carried = tuple(target[column] for column in narrow.columns)
     if wide.parent == narrow.parent:
-        return carried == narrow.parent_columns
-    return any(
-        key.parent == narrow.parent
-        and dict(zip(key.columns, key.parent_columns, strict=True))
-        == dict(zip(carried, narrow.parent_columns, strict=True))
-        for key in schema.by_id[wide.parent].foreign_keys
-    )
+        pairs = zip(wide.columns, wide.parent_columns, strict=True)
+        return set(zip(narrow.columns, narrow.parent_columns, strict=True)) <= set(pairs)
+    return any(carries(wide, key, narrow) for key in schema.by_id[wide.parent].foreign_keys)
+
+
+def _names(narrow: ForeignKey, wide: ForeignKey, certain: Set[str]) -> bool:
+    """True where a row that ``narrow`` points to is what ``wide`` points to, whose other columns are surely filled."""
+    pairs, named = (dict(zip(key.columns, key.parent_columns, strict=True)) for key in (wide, narrow))
+    return narrow.parent == wide.parent and named.items() < pairs.items() and pairs.keys() - named.keys() <= certain
 
 
 # Kinds that give every row another value when they are told to.
+_MANY_BITS = 32
 _UNIQUE_KINDS = frozenset({"code", "national_id", "iban", "card", "email", "username", "uuid", "bits", "article"})
 
 
@@ -167,6 +194,10 @@ def _read_by(unique: Unique, columns: tuple[ColumnPlan, ...]) -> set[str]:
 def _differs_in_every_row(column: ColumnPlan) -> bool:
     if column.producer == "key":
         return True
+    kind = column.column.type
+    if kind.family == "bit" and (kind.base != "bit" or (kind.length or 1) < _MANY_BITS):
+        # They may run out, and shorter ones may begin like longer ones.
+        return False
     return column.producer == "kind" and bool(column.options.get("unique")) and column.kind in _UNIQUE_KINDS
 
 

@@ -19,9 +19,10 @@ from replica.planning.decisions import RulePlan, TablePlan, UniquePlan
 from replica.planning.scope import require_columns
 from replica.rules import RULES
 from replica.rules.base import Reads, key_of
+from replica.rules.copied import repeated_references
 from replica.rules.numbers import UNREADABLE
 from replica.schema.model import ForeignKey, Schema, Table, column_list, quote_name
-from replica.schema.rules import AfterParent, ChildrenRule, Inequality, ParentRule, Periods, Rule
+from replica.schema.rules import AfterParent, ChildrenRule, Copied, Inequality, ParentRule, Periods, Rule
 from replica.schema.schema_map import SchemaMap
 
 Node = tuple[str, str]
@@ -49,12 +50,67 @@ def plan_rules(
             _check_rule(table.table, rule, schema)
         # The rows of a lookup are copied, rules and all.
         left = [(table, rule) for table, rule in left if rule.keep and table.role != "lookup"]
+        left = [(table, rule) for table, rule in left if not _is_reference(table.table, rule)]
         while left:
             # The rule with the fewest columns to choose from goes first: its choice leaves the others theirs.
             table, rule = left.pop(int(np.argmin([claims.choices(*one) for one in left])))
             if why := claims.claim(table, rule):
                 notes.append(f"{table.id}: {RULES[form].describe(rule, table.table)}: not kept, since {why}")
     return tuple(replace(table, rules=tuple(claims.kept.get(table.id, ()))) for table in tables)
+
+
+def with_repeated_references(schema: Schema, schema_map: SchemaMap) -> Schema:
+    """Widens references by what rules say that their rows repeat of the rows pointed to.
+
+    That a payment's customer is the one of its rental makes (rental_id, customer_id) a reference to
+    rental(rental_id, customer_id), and assigning references keeps it.
+    """
+    columns = nx.DiGraph()
+    for key in schema.foreign_keys:
+        columns.add_edges_from(_column_edges(key))
+    tables = []
+    for table in schema.tables:
+        wider = []
+        for key in _widened(table, schema, schema_map, columns):
+            columns.add_edges_from(_column_edges(key))
+            wider.append(key)
+        tables.append(replace(table, foreign_keys=(*table.foreign_keys, *wider)))
+    return replace(schema, tables=tuple(tables))
+
+
+def _widened(table: Table, schema: Schema, schema_map: SchemaMap, columns: nx.DiGraph) -> Iterator[ForeignKey]:
+    table_map = schema_map.tables[table.id]
+    rules = [rule for rule in table_map.rules if isinstance(rule, Copied) and rule.keep and table_map.role != "lookup"]
+    for key in table.foreign_keys:
+        repeated = set(repeated_references(table, key, schema.by_id[key.parent]))
+        said = {(rule.column, rule.parent_column) for rule in rules if rule.via == key.columns}
+        if pairs := {own: other for own, other in sorted(repeated & said) if _has_an_end(key, own, other, columns)}:
+            name = "_".join((*key.columns, *pairs, schema.by_id[key.parent].name))
+            names, targets = (*key.columns, *pairs), (*key.parent_columns, *pairs.values())
+            yield ForeignKey(name, table.id, names, key.parent, targets, declared=False, repeated=tuple(pairs))
+
+
+def _has_an_end(key: ForeignKey, own: str, other: str, columns: nx.DiGraph) -> bool:
+    """True where what a column repeats comes from elsewhere: following references does not lead back to it."""
+    start, end = (key.child, own), (key.parent, other)
+    if start == end:
+        # Rows of a tree may repeat a column that another reference fills.
+        return any(table != key.child for table, _ in columns.successors(start))
+    return not nx.has_path(columns, end, start)
+
+
+def _column_edges(key: ForeignKey) -> Iterator[tuple[Node, Node]]:
+    for column, target in zip(key.columns, key.parent_columns, strict=True):
+        yield (key.child, column), (key.parent, target)
+
+
+def _is_reference(table: Table, rule: Rule) -> bool:
+    """True for a rule that assigning references keeps."""
+    return isinstance(rule, Copied) and any(
+        {*rule.via, rule.column} <= set(key.columns)
+        and (rule.column, rule.parent_column) in zip(key.columns, key.parent_columns, strict=True)
+        for key in table.foreign_keys
+    )
 
 
 @dataclass

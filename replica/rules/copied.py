@@ -46,7 +46,7 @@ def _propose(here: Looked, tables: Tables, keys: tuple[ForeignKey, ...]) -> Iter
         if rows is None or parent is None:
             continue
         decided: set[str] = set()
-        for name, other in _pairs(here, parent, key):
+        for name, other in (*_pairs(here, parent, key), *repeated_references(here.table, key, parent.table)):
             if name not in decided and _seems_copied(here, parent, (name, other), rows):
                 decided.add(name)
                 yield Copied(name, key.columns, other)
@@ -61,6 +61,32 @@ def _pairs(here: Looked, parent: Looked, key: ForeignKey) -> Iterator[tuple[str,
             is_news = other not in key.parent_columns and not (key.is_self and other == name)
             if is_news and _alike(here.table.by_name[name], parent.table.by_name[other]):
                 yield name, other
+
+
+def repeated_references(table: Table, key: ForeignKey, parent: Table) -> Iterator[tuple[str, str]]:
+    """Yields columns of references that might repeat a reference of the row pointed to, each with that one's column.
+
+    A payment may be of the same customer as its rental. Both columns point to one key, so that every value of the one
+    may stand in the other.
+
+    Args:
+        table: the table.
+        key: its reference to the other row.
+        parent: the other row's table.
+    """
+    said = dict(zip(key.columns, key.parent_columns, strict=True))
+    for own in table.foreign_keys:
+        for other in parent.foreign_keys:
+            theirs = dict(zip(other.parent_columns, other.columns, strict=True))
+            if own == key or own.parent != other.parent or set(own.parent_columns) != set(theirs):
+                continue
+            pairs = {name: theirs[target] for name, target in zip(own.columns, own.parent_columns, strict=True)}
+            news = {name: there for name, there in pairs.items() if said.get(name) != there}
+            may_hold = all(
+                table.by_name[name].nullable >= parent.by_name[there].nullable for name, there in news.items()
+            )
+            if may_hold and not said.keys() & news.keys():
+                yield from news.items()
 
 
 def _alike(column: Column, other: Column) -> bool:

@@ -97,6 +97,19 @@ def paths_to(start: str, goal: str, keys: Iterable[ForeignKey]) -> tuple[Foreign
     return tuple(best[child, parent] for child, parent in pairwise(steps))
 
 
+def carries(wide: ForeignKey, above: ForeignKey, narrow: ForeignKey) -> bool:
+    """Returns True where ``above``, of the row that ``wide`` points to, says what ``narrow`` says: a city its country.
+
+    Args:
+        wide: a reference whose columns include those of ``narrow``.
+        above: a reference of the table that it points to.
+        narrow: another reference of its table.
+    """
+    target = dict(zip(wide.columns, wide.parent_columns, strict=True))
+    carried = {(target[column], end) for column, end in zip(narrow.columns, narrow.parent_columns, strict=True)}
+    return above.parent == narrow.parent and set(zip(above.columns, above.parent_columns, strict=True)) == carried
+
+
 def find_circle(edges: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """Returns the names along a circle in a graph; none where it has no circle."""
     try:

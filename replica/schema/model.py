@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -187,6 +187,8 @@ class ForeignKey:
         on_delete: the action, as in ``CASCADE``.
         on_update: the action.
         declared: False where only the schema map knows the reference.
+        repeated: those of its columns that a rule adds to another reference: they hold what the row pointed to holds,
+            nulls too, while the others alone name it.
     """
 
     name: str
@@ -200,6 +202,14 @@ class ForeignKey:
     on_delete: str = "NO ACTION"
     on_update: str = "NO ACTION"
     declared: bool = True
+    repeated: tuple[str, ...] = ()
+
+    @property
+    def naming(self) -> ForeignKey:
+        """The same reference without columns that only repeat the row pointed to."""
+        pairs = [pair for pair in zip(self.columns, self.parent_columns, strict=True) if pair[0] not in self.repeated]
+        columns, parent_columns = (tuple(names) for names in zip(*pairs, strict=True))
+        return replace(self, columns=columns, parent_columns=parent_columns, repeated=())
 
     @property
     def id(self) -> str:

@@ -132,6 +132,30 @@ INSERT INTO partly SELECT n, 1 + n % 6, nullif(n % 10, 0) FROM generate_series(1
 -- Same: SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'partly'::regclass AND contype = 'f'
 -- Same: SELECT count(*) FROM partly
 
+-- Feature: a reference that repeats that of the row pointed to
+CREATE TABLE lender (id int PRIMARY KEY);
+CREATE TABLE loan (id int PRIMARY KEY, lender_id int NOT NULL REFERENCES lender);
+CREATE TABLE refund (id int PRIMARY KEY, lender_id int NOT NULL REFERENCES lender, loan_id int REFERENCES loan);
+INSERT INTO lender SELECT generate_series(1, 30);
+INSERT INTO loan SELECT n, 1 + n * 7 % 29 FROM generate_series(1, 200) n;
+INSERT INTO refund SELECT n, 1 + CASE WHEN n % 9 > 0 THEN n * 7 % 29 ELSE n % 30 END, CASE WHEN n % 9 > 0 THEN n END
+  FROM generate_series(1, 190) n;
+-- True: SELECT count(*) > 130 AND bool_and(refund.lender_id = loan.lender_id) FROM refund JOIN loan ON loan.id = loan_id
+
+-- Feature: a reference that repeats a part of that of the row pointed to
+CREATE TABLE clinic (id int PRIMARY KEY);
+CREATE TABLE doctor (clinic_id int REFERENCES clinic, no int, PRIMARY KEY (clinic_id, no));
+CREATE TABLE visit (clinic_id int REFERENCES clinic, no int, doctor_no int, PRIMARY KEY (clinic_id, no),
+    FOREIGN KEY (clinic_id, doctor_no) REFERENCES doctor);
+CREATE TABLE bill (clinic_id int, visit_no int, doctor_no int, no int, PRIMARY KEY (clinic_id, visit_no, no),
+    FOREIGN KEY (clinic_id, visit_no) REFERENCES visit, FOREIGN KEY (clinic_id, doctor_no) REFERENCES doctor);
+INSERT INTO clinic SELECT generate_series(1, 4);
+INSERT INTO doctor SELECT c, n FROM generate_series(1, 4) c, generate_series(1, 9) n;
+INSERT INTO visit SELECT c, n, CASE WHEN n % 5 > 0 THEN 1 + n * 7 % 9 END FROM generate_series(1, 4) c, generate_series(1, 40) n;
+INSERT INTO bill SELECT clinic_id, visit.no, doctor_no, n FROM visit, generate_series(1, 3) n WHERE n <= 1 + visit.no % 3;
+-- True: SELECT count(*) > 200 AND bool_and(bill.doctor_no IS NOT DISTINCT FROM visit.doctor_no) FROM bill
+--   JOIN visit ON visit.clinic_id = bill.clinic_id AND visit.no = bill.visit_no
+
 -- Feature: keys without overlaps and references over periods
 -- Needs: server 18
 -- Needs: extension btree_gist

@@ -25,10 +25,24 @@ INSERT INTO array_nulls SELECT n, ARRAY[n, nullif(n % 3, 0), n + 1], ARRAY[NULL,
 -- True: SELECT count(*) FILTER (WHERE array_position(words, NULL) IS NOT NULL) > 40 FROM array_nulls
 
 -- Feature: arrays that do not begin at one
--- Fails: lower bounds of arrays are not learned
-CREATE TABLE array_bounds (id int PRIMARY KEY, shifted int[]);
-INSERT INTO array_bounds SELECT n, ('[0:2]={' || n || ',' || n * 2 || ',3}')::int[] FROM generate_series(1, 90) n;
--- True: SELECT bool_and(array_lower(shifted, 1) = 0 AND array_upper(shifted, 1) = 2) FROM array_bounds
+CREATE DOMAIN offsets AS int[] CHECK (VALUE[-1] > 0);
+CREATE TABLE array_bounds (id int PRIMARY KEY, shifted int[], listed text[], matrix int[], side text NOT NULL, mixed int[],
+    own int[] UNIQUE, offsets offsets);
+INSERT INTO array_bounds SELECT n, ('[0:2]={' || n || ',' || n * 2 || ',3}')::int[], '[5:6]={a,"b c"}',
+    ('[0:1][-3:-2]={{' || n || ',2},{3,' || n || '}}')::int[], CASE WHEN n % 3 > 0 THEN 'one' ELSE 'zero' END,
+    CASE WHEN n % 9 = 0 THEN '{}' WHEN n % 3 > 0 THEN ARRAY[n, n % 7] ELSE ('[0:1]={' || n || ',' || n % 7 || '}')::int[] END,
+    ('[0:1]={' || n % 10 || ',' || n / 10 || '}')::int[], ('[-1:0]={' || n || ',' || n - 50 || '}')::int[] FROM generate_series(1, 90) n;
+-- Same: SELECT DISTINCT array_dims(shifted), array_dims(listed), array_dims(matrix), array_dims(own), array_dims(offsets)
+--   FROM array_bounds
+-- Same: SELECT DISTINCT listed FROM array_bounds
+-- True: SELECT count(DISTINCT shifted) > 20 AND count(DISTINCT matrix) > 20 FROM array_bounds
+-- True: SELECT avg((array_lower(mixed, 1) = CASE side WHEN 'one' THEN 1 ELSE 0 END)::int) > 0.8 FROM array_bounds
+-- True: SELECT count(*) FILTER (WHERE array_lower(mixed, 1) = 0) BETWEEN 8 AND 35 FROM array_bounds
+
+-- Feature: vectors
+CREATE TABLE vectors (id int PRIMARY KEY, small int2vector NOT NULL, oids oidvector);
+INSERT INTO vectors SELECT n, (n % 4 || ' 2')::int2vector, CASE WHEN n % 3 > 0 THEN '1 20'::oidvector END FROM generate_series(1, 60) n;
+-- True: SELECT count(DISTINCT small) = 4 AND count(oids) BETWEEN 20 AND 55 FROM vectors
 
 -- Feature: arrays of enums and domains
 CREATE TABLE array_named (id int PRIMARY KEY, moods mood[] NOT NULL, zips zip[], counts positive[] NOT NULL);

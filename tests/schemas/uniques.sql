@@ -71,6 +71,14 @@ INSERT INTO odd_keys SELECT n, ('10.0.0.' || n)::inet, n::bit(8), ('08:00:2b:01:
     ('10.' || n || '.0.0/16')::cidr FROM generate_series(1, 60) n;
 -- Same: SELECT count(*) FROM odd_keys
 
+-- Feature: of bits of several lengths, positions in a log, and arrays of labels
+CREATE TABLE odder_keys (id int PRIMARY KEY, b bit(4), v varbit(12) UNIQUE, at pg_lsn UNIQUE NOT NULL, sizes size[] UNIQUE, UNIQUE (b));
+INSERT INTO odder_keys SELECT n, CASE WHEN n < 14 THEN n::bit(4) END, substr(n::bit(9)::text, 1 + n % 3)::varbit,
+    ('0/' || upper(to_hex(n * 16)))::pg_lsn,
+    (SELECT array_agg(e ORDER BY i) FROM unnest(enum_range(NULL::size)) WITH ORDINALITY AS u(e, i) WHERE n >> (i - 1)::int & 1 = 1)
+  FROM generate_series(0, 15) n;
+-- Same: SELECT count(*), count(DISTINCT at) FROM odder_keys
+
 -- Feature: including columns
 CREATE TABLE covering (id int PRIMARY KEY, code text NOT NULL, v int, body text);
 INSERT INTO covering SELECT n, 'C' || lpad(n::text, 4, '0'), n, repeat('text ' || n || ' ', 20) FROM generate_series(1, 60) n;

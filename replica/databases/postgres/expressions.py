@@ -12,6 +12,10 @@ _AS_NUMBER = {
     " THEN {0}::float8 WHEN abs({0}) > 1 THEN sign({0})::float8 * 1e300 WHEN {0} IS NOT NULL THEN 0 END",
     "money": "{}::numeric::float8",
 }
+# JSON has no lower bounds: where one is not 1, all bounds stand before it as PostgreSQL writes them.
+_ARRAY = (
+    "CASE WHEN array_dims({0}) !~ '^(\\[1:[0-9]+\\])+$' THEN array_dims({0}) || '=' ELSE '' END || to_jsonb({0})::text"
+)
 
 
 def expression(column: Column, reading: Reading) -> str:
@@ -27,7 +31,9 @@ def expression(column: Column, reading: Reading) -> str:
     if column.type.base == "oid":
         # ADBC takes it for a signed number.
         return f"{name}::int8"
-    if family in ("array", "composite"):
+    if family == "array":
+        return _ARRAY.format(name)
+    if family == "composite":
         return f"to_jsonb({name})::text"
     # A domain is read as the type under it, a type that ADBC would hand over as opaque bytes as text.
     return name if family in _NATIVE else f"{name}::text"

@@ -44,6 +44,9 @@ FAMILIES: dict[str, Family] = {
 }
 """The family of each base type; what is missing here is ``other``."""
 
+# Arrays in all but their notation.
+_VECTORS = frozenset({"int2vector", "oidvector"})
+
 EPOCH_DAYS = 10957
 """Days from 1970, where Arrow counts from, to 2000, where PostgreSQL does."""
 
@@ -121,7 +124,7 @@ def sql_type(oid: int, typmod: int, printed: str, types: Mapping[int, TypeRow]) 
     if row.kind in "rm":
         subtype = row.subtype if row.kind == "r" else types[row.multi_of or 0].subtype
         return SqlType(printed, row.name, "range", element=_inner(subtype or 0, -1, types))
-    if row.category == "A" and row.element:
+    if row.category == "A" and row.element and row.name not in _VECTORS:
         return SqlType(printed, "array", "array", element=_inner(row.element, typmod, types))
     return _scalar(row.name, typmod, printed)
 
