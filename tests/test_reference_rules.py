@@ -190,6 +190,16 @@ CASES = {
         INSERT INTO t SELECT 'r' || n % 4, n % 9, 'r' || (n * 5 % 36) % 4, (n * 5 % 36) % 9
           FROM generate_series(0, 35) n;
     """,
+    "a check over two references in a rule that a key of its own keeps": f"""
+        {PAIRS}
+        CREATE TABLE visit (id int PRIMARY KEY, before int, region text, no int, UNIQUE (id, no, before),
+            FOREIGN KEY (region, no) REFERENCES place MATCH FULL, CHECK ((before IS NULL) = (no IS NULL)));
+        CREATE TABLE stop (id int PRIMARY KEY, visit int NOT NULL REFERENCES visit);
+        INSERT INTO visit SELECT n, CASE WHEN n % 2 = 0 THEN n END, CASE WHEN n % 2 = 0 THEN 'r1' END,
+            CASE WHEN n % 2 = 0 THEN 1 + n % 5 END FROM generate_series(1, 10) n;
+        INSERT INTO stop SELECT n, n FROM generate_series(1, 10) n;
+        ALTER TABLE visit ADD FOREIGN KEY (before) REFERENCES stop;
+    """,
     "a circle in which a number must not come more often than there are rows to point to": """
         CREATE TABLE firm (id int PRIMARY KEY, firm_id int, no int, n int);
         CREATE TABLE task (firm_id int NOT NULL REFERENCES firm, no int NOT NULL, after_no int NOT NULL,

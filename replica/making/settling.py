@@ -222,7 +222,12 @@ class Settler:
     def _may_move(self, made: MadeTable, reference: ReferencePlan) -> bool:
         """True where rows may point to another row of the same table without breaking anything else."""
         code = made.fitted.references.get(reference.key.id)
-        in_key = any(set(reference.key.columns) & set(found.unique.columns) for found in made.plan.uniques)
+        in_key = any(
+            set(reference.key.columns) & set(found.unique.columns)
+            for found in made.plan.uniques
+            # Where a key of its own tells rows apart, they differ wherever they point.
+            if found.way != "key"
+        )
         return code is not None and not code.tree and not in_key and not reference.fixed
 
     def _may_be_null(self, made: MadeTable, reference: ReferencePlan) -> bool:
