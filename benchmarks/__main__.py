@@ -1,6 +1,7 @@
 """Runs the benchmarks: all of them, or those that are named.
 
-    python -m benchmarks [reading] [loading] [sampling] [memory] [company] [evaluation] [private] [conditioning]
+    python -m benchmarks [reading] [loading] [sampling] [memory] [company] [evaluation] [private]
+                         [private-company] [conditioning]
                          [device]
 
 REPLICA_BENCHMARK_URL names a PostgreSQL server; without it an embedded one is started. Machines are noisy: what can be
@@ -24,6 +25,7 @@ from benchmarks.evaluation import evaluation
 from benchmarks.loading import loading
 from benchmarks.memory import memory
 from benchmarks.private_adult import private_adult
+from benchmarks.private_company import private_company
 from benchmarks.reading import reading
 from benchmarks.sampling import sampling
 from benchmarks.workplace import Workplace, server
@@ -37,6 +39,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Workplace], Iterator[tuple[str, list[fl
     "company": company,
     "evaluation": evaluation,
     "private": private_adult,
+    "private-company": private_company,
     "conditioning": conditioning,
     "device": device,
 }
@@ -48,7 +51,7 @@ def main() -> None:
     wanted = sys.argv[1:] or list(BENCHMARKS)
     with server() as admin:
         for name in wanted:
-            url = with_database(admin, f"replica_benchmark_{name}")
+            url = with_database(admin, f"replica_benchmark_{name.replace('-', '_')}")
             with _database(admin, url):
                 for what, figures, unit in BENCHMARKS[name](Workplace(url)):
                     spread = f"  ({min(figures):,.3g} to {max(figures):,.3g})" if len(figures) > 1 else ""

@@ -35,6 +35,7 @@ from replica.generators.wiring import Wiring
 from replica.kinds import KINDS
 from replica.kinds.base import Span
 from replica.kinds.code import Pattern
+from replica.kinds.measure import Form
 from replica.kinds.nested import JsonNode
 from replica.kinds.personal import PersonalKind
 from replica.kinds.quantile import QuantileCode
@@ -47,7 +48,9 @@ from replica.relations.fanout import FanOut
 from replica.relations.gaps import GapCode
 from replica.relations.keys import KeyMaker
 from replica.relations.layout import Block, Layout
+from replica.relations.likeness import Likeness
 from replica.relations.partial import PartialNulls
+from replica.relations.reuse import Reuse
 from replica.relations.sequences import SequenceCode
 from replica.schema import graph, model, rules, schema_map
 from replica.state import Arrays, pack, unpack
@@ -81,7 +84,7 @@ def _classes() -> dict[str, type]:
         ),
         *KINDS.values(),
         *GENERATORS.values(),
-        *(PersonalKind, QuantileCode, Span, Pattern, JsonNode),
+        *(PersonalKind, QuantileCode, Span, Pattern, JsonNode, Form),
         *(
             Ancestor,
             ContextSpec,
@@ -93,7 +96,7 @@ def _classes() -> dict[str, type]:
             Block,
             Layout,
             PartialNulls,
-            *(SequenceCode, Wiring, Factor),
+            *(SequenceCode, Wiring, Factor, Likeness, Reuse),
         ),
         *(databases.Ddl, databases.Repeats, databases.Statement),
     ]

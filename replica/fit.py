@@ -15,7 +15,7 @@ from replica.fitted import FittedReplica, FittedTable
 from replica.generators import family_for
 from replica.generators.base import Encoded, FitOptions, TableGenerator
 from replica.generators.devices import CPU, to_learn
-from replica.learning.conditioning import context_spec, observe, source_context
+from replica.learning.conditioning import Observed, context_spec, likened, observe, source_context
 from replica.learning.encoding import EncodedTable, encode_tables, is_copied, is_same_person, references_apart
 from replica.learning.lookups import learn_lookups
 from replica.learning.partial_nulls import learn_partial_nulls
@@ -27,6 +27,7 @@ from replica.protecting.fitting import Guard
 from replica.relations.context import ContextSpec
 from replica.relations.keys import KeyMaker
 from replica.relations.layout import Layout
+from replica.relations.reuse import Reuse, learn_reuse
 from replica.schema.model import Schema
 from replica.seeds import stream
 from replica.settings import Settings
@@ -77,15 +78,18 @@ def fit(
     sources = read_source(snapshot, plan, settings, report)
     report(Progress("encode"))
     encoded = encode_tables(plan, sources, settings.seed, families=guard is None and "families" not in settings.hidden)
-    observed = {name: observe(table, encoded, settings.hidden) for name, table in encoded.items()}
-    layouts = {name: layout for name, (layout, _) in observed.items()}
+    alike = guard is None and "twins" not in settings.hidden
+    observed = {name: observe(table, encoded, settings.hidden, alike=alike) for name, table in encoded.items()}
+    layouts = {name: found.layout for name, found in observed.items()}
     specs = {table.id: context_spec(plan, table, layouts).without(settings.hidden) for table in plan.tables}
-    seen = {name: (encoded[name], codes) for name, (_, codes) in observed.items()}
+    seen = {name: (encoded[name], found.codes) for name, found in observed.items()}
+    if alike:
+        specs = {name: likened(plan, encoded[name], seen, layouts, spec) for name, spec in specs.items()}
     jobs = [
         _Job(
             table=table.id,
             generator=table.generator,
-            rows=Encoded(observed[table.id][1], layouts[table.id].spans),
+            rows=Encoded(observed[table.id].codes, layouts[table.id].spans),
             context=source_context(plan, encoded[table.id], seen, specs[table.id]),
             options=FitOptions(effort=settings.effort, device=settings.device),
             seed=settings.seed,
@@ -101,11 +105,12 @@ def fit(
         table.id: _fitted(
             plan,
             encoded[table.id],
-            layouts[table.id],
+            observed[table.id],
             specs[table.id],
             models.get(table.id),
             same_person=is_same_person(sources[table.id], sources),
             kept=lambda name: encoded[name].kept is not None,
+            seed=settings.seed,
         )
         for table in plan.tables
     }
@@ -217,12 +222,13 @@ def fit_job(job: _Job) -> TableGenerator:
 def _fitted(
     plan: Plan,
     encoded: EncodedTable,
-    layout: Layout,
+    observed: Observed,
     spec: ContextSpec,
     model: TableGenerator | None,
     *,
     same_person: bool,
     kept: Callable[[str], bool],
+    seed: int,
 ) -> FittedTable:
     source = encoded.source
     table = source.plan
@@ -234,7 +240,8 @@ def _fitted(
     return FittedTable(
         rows=source.total,
         orphans=_orphans(source),
-        layout=layout,
+        layout=observed.layout,
+        referenced=observed.referenced,
         context=spec,
         kinds=encoded.kinds,
         relative=encoded.relative,
@@ -251,7 +258,15 @@ def _fitted(
         generator=model,
         lookups=learn_lookups(source, plan.min_holders),
         partial=learn_partial_nulls(source),
+        reuse=_reuse(encoded, seed),
     )
+
+
+def _reuse(encoded: EncodedTable, seed: int) -> tuple[Reuse, ...]:
+    """What rows of one owner hardly ever share."""
+    source = encoded.source
+    family = np.cumsum(source.is_first) - 1
+    return learn_reuse(encoded.layout, encoded.codes, family, stream(seed, "reuse", source.plan.id))
 
 
 def _orphans(source: SourceTable) -> int:

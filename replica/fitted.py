@@ -15,13 +15,14 @@ from replica.kinds.base import Codes, Kind, Span
 from replica.kinds.categorical import two_spans
 from replica.planning.decisions import Plan, TablePlan
 from replica.privacy.ledger import Ledger
-from replica.relations.context import ContextSpec
+from replica.relations.context import Ancestor, ContextSpec
 from replica.relations.families import FamilyCode
 from replica.relations.fanout import FanOut
 from replica.relations.gaps import GapCode
 from replica.relations.keys import KeyMaker
 from replica.relations.layout import Layout
 from replica.relations.partial import PartialNulls
+from replica.relations.reuse import Reuse
 from replica.relations.sequences import SequenceCode
 
 
@@ -140,6 +141,8 @@ class FittedTable:
         generator: the fitted model; None where there is nothing to draw.
         lookups: what follows from what by rules of the table, by the column that follows.
         partial: which columns composite references have where they point nowhere, by reference.
+        reuse: values that rows of one owner hardly ever share.
+        referenced: what is seen of the rows that references point to, by reference.
     """
 
     rows: int
@@ -161,6 +164,8 @@ class FittedTable:
     generator: TableGenerator | None
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
     partial: Mapping[str, PartialNulls] = field(default_factory=dict)
+    reuse: tuple[Reuse, ...] = ()
+    referenced: Mapping[str, Ancestor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from replica.planning.scope import (
     skipped_tables,
     with_full_names,
 )
-from replica.planning.undeclared import with_references
+from replica.planning.undeclared import with_keys, with_references
 from replica.schema.model import Schema, Table
 from replica.schema.schema_map import SchemaMap, TableMap
 from replica.settings import Settings
@@ -53,7 +53,7 @@ def plan(schema: Schema, schema_map: SchemaMap, settings: Settings) -> Plan:
     check_tables(schema, schema_map, settings)
     schema = with_references(schema, schema_map)
     if settings.rules:
-        schema = with_repeated_references(schema, schema_map)
+        schema = with_keys(with_repeated_references(schema, schema_map), schema_map)
     schema = with_partition_rules(with_exclusions(schema))
     notes: list[str] = []
     skipped = skipped_tables(schema, schema_map, settings, notes)

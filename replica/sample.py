@@ -18,7 +18,7 @@ from replica.constraints.repair import Duty
 from replica.databases.base import Evaluate
 from replica.errors import PlanError
 from replica.fitted import FittedReplica, FittedTable
-from replica.kinds.base import Codes
+from replica.kinds.base import Codes, is_null
 from replica.kinds.datetime import order_numbers
 from replica.making.assigning import Assigner
 from replica.making.choosing import Chooser, chooser_of, draw_chosen
@@ -37,6 +37,7 @@ from replica.relations.elders import Elder, ElderRows
 from replica.relations.fanout import reconcile
 from replica.relations.gaps import in_measure
 from replica.relations.joins import NULL
+from replica.relations.sequences import NO_ANCHOR
 from replica.schema.model import ForeignKey, Table, column_list
 from replica.seeds import stream
 from replica.settings import Settings
@@ -312,7 +313,8 @@ class _Making:
             return np.zeros(len(made), np.int64)
         column = self.database.column(owner.parent, sequence.anchor)
         family = self.database.tables[owner.parent].plan.table.by_name[sequence.anchor].type.family
-        return in_measure(order_numbers(column), family, sequence.measure)[np.maximum(made.skeleton.owner, 0)]
+        known = np.where(is_null(column), NO_ANCHOR, in_measure(order_numbers(column), family, sequence.measure))
+        return np.append(known, NO_ANCHOR)[made.skeleton.owner]
 
     def _draw_together(self, made: MadeTable) -> None:
         """Lets no family run past the end of what was learned."""
@@ -336,7 +338,8 @@ class _Making:
         """Puts in what is known of the rows that a reference was assigned to."""
         reference = self._reference(made.plan, name)
         parent = self.database.tables[reference.key.parent]
-        seen = see_referenced(parent.fitted.layout)
+        # Where it stands depends on what else is observed; what of it is like an own column does not.
+        seen = replace(made.fitted.referenced[name], places=see_referenced(parent.fitted.layout).places)
         made.codes[:, made.fitted.layout.places("referenced", name)] = ancestor_codes(
             seen, parent.codes, made.parents[name]
         )

@@ -18,6 +18,7 @@ from replica.schema.rules import (
     Periods,
     Rule,
     Running,
+    UniqueRule,
 )
 
 _NUMBER = "::float8"
@@ -62,6 +63,10 @@ def _query(schema: Schema, table: str, rule: Rule) -> str:
                 f" WHERE c.{q(rule.column)} {'<' if isinstance(rule, AfterParent) else 'IS DISTINCT FROM'}"
                 f" p.{q(rule.parent_column)}"
             )
+        case UniqueRule():
+            names = ", ".join(map(q, rule.columns))
+            present = " AND ".join(f"{q(name)} IS NOT NULL" for name in rule.columns)
+            return f"SELECT count({names.split(', ')[0]}) - count(DISTINCT ({names})) FROM {table} WHERE {present}"
         case Periods():
             within, start, end = ", ".join(map(q, rule.within)), q(rule.start), q(rule.end)
             present = " AND ".join(f"{q(name)} IS NOT NULL" for name in rule.within)

@@ -46,6 +46,11 @@ CREATE TABLE booking (
     begins timestamp NOT NULL,
     finishes timestamp NOT NULL
 );
+CREATE TABLE lesson (
+    lesson_id int PRIMARY KEY,
+    customer_id int NOT NULL REFERENCES customer,
+    room_id int NOT NULL REFERENCES room
+);
 
 SELECT setseed(0.5);
 INSERT INTO customer
@@ -84,3 +89,6 @@ UPDATE entry e SET balance = t.balance
 FROM (SELECT entry_id, 500 + customer_id * 3 + sum(amount) OVER (PARTITION BY customer_id ORDER BY booked_on, entry_id)
     AS balance FROM entry) t
 WHERE t.entry_id = e.entry_id;
+INSERT INTO lesson
+SELECT row_number() OVER (), c, r FROM generate_series(1, 200) c, generate_series(1, 20) r
+WHERE (c * 37 + r * 11) % 100 < 12 + 30 * (c % 10) / 10;

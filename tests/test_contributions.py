@@ -9,12 +9,13 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import beta
 
+from replica.generators.grouping import group_codes
 from replica.kinds.base import Span
 from replica.privacy.ledger import Entry, epsilon_of
 from replica.privacy.meter import Meter, Price
 from replica.protecting.contributions import random_ranks
 from replica.protecting.ladders import DAYS, NUMBERS, Ladder, number_at, number_places, search
-from replica.protecting.marginals import group_codes, onto_simplex, smoothed
+from replica.protecting.marginals import onto_simplex, smoothed
 from replica.protecting.sizes import GRID, measure_sizes
 
 Ints = npt.NDArray[np.int64]

@@ -35,7 +35,7 @@ from replica.relations.keys import KeyMaker
 from replica.relations.layout import STRUCTURE, Block, Layout, make_layout
 from replica.relations.references import assign, levels_without_gaps, spread_over_kept
 from replica.relations.rules import Children, Distinct, Parents
-from replica.relations.sequences import SequenceCode, fit_sequence, month_of
+from replica.relations.sequences import NO_ANCHOR, SequenceCode, fit_sequence, month_of
 from replica.schema.model import Column, SqlType
 from replica.seeds import stream, torch_seed
 from replica.state import Arrays, pack, unpack
@@ -363,6 +363,52 @@ def test_rows_of_one_owner_keep_their_order_and_their_gaps(kind: Measure) -> Non
     calendar = sequence.calendar_codes(made)
     assert calendar.shape == (len(made), len(sequence.calendar)) == (len(made), 1 if kind == "number" else 3)
     assert all((calendar[:, i] < span.cardinality).all() for i, span in enumerate(sequence.calendar))
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamp", "number"])
+def test_owners_that_lack_the_anchor_begin_when_such_owners_do(kind: Measure) -> None:
+    values, anchors, first = families(kind=kind)
+    family = np.cumsum(first) - 1
+    lacking = family % 5 == 0
+    known = np.where(lacking, NO_ANCHOR, anchors)
+    sequence = fit_sequence(
+        "day", values, measure=kind, is_first=first, anchors={"start": known}, strict=True, holders=None, min_holders=1,
+    )  # fmt: skip
+    assert (sequence.anchor, sequence.unanchored) == ("start", True)
+    codes = sequence.encode(values, np.r_[0, values[:-1]], known, first)
+    assert all((codes[:, i] < span.cardinality).all() for i, span in enumerate(sequence.spans))
+    made = decoded_in_order(sequence, codes, known, first)
+    unit = DAY_US if kind == "timestamp" else 1
+    # Who has an anchor begins within its distances, and who lacks it within a period, of which there are 48.
+    assert (np.abs(made - values)[first & ~lacking] <= 30 * unit).all()
+    assert np.median(np.abs(made - values)[first & lacking]) < 100 * unit
+    assert values.min() <= made[first & lacking].min() <= made[first & lacking].max() <= values.max()
+    # A distance from what is not known is no error.
+    others = sequence.encode(values, np.r_[0, values[:-1]], anchors, first)
+    drawn = sequence.decode(others, values, known, first, rng(3))[first & lacking]
+    assert values.min() <= drawn.min() <= drawn.max() <= values.max()
+
+
+def test_families_that_begin_behind_the_end_are_moved_as_they_are() -> None:
+    values, anchors, first = families()
+    sequence = fit_sequence(
+        "day", values, measure="date", is_first=first, anchors={"start": anchors}, strict=True, holders=None,
+        min_holders=1,
+    )  # fmt: skip
+    family = np.cumsum(first) - 1
+    made = sequence.drawn_together(values + 9_000, family)
+    assert made.max() == sequence.last
+    assert np.array_equal(np.diff(made)[~first[1:]], np.diff(values)[~first[1:]])
+
+
+def test_ranks_have_no_end() -> None:
+    sizes = rng().integers(2, 12, 200)
+    first = np.concatenate([np.arange(size) == 0 for size in sizes])
+    values = np.concatenate([np.arange(1, size + 1) for size in sizes])
+    sequence = fit_sequence(
+        "place", values, measure="number", is_first=first, anchors={}, strict=False, holders=None, min_holders=20
+    )
+    assert np.array_equal(sequence.drawn_together(values * 3, np.cumsum(first) - 1), values * 3)
 
 
 def test_an_anchor_that_says_nothing_is_not_used() -> None:

@@ -27,6 +27,7 @@ from replica.schema.rules import (
     Periods,
     Rule,
     Running,
+    UniqueRule,
 )
 
 NewDatabase = Callable[..., DatabaseUrl]
@@ -102,6 +103,10 @@ BREAKS: tuple[tuple[str, Rule, int], ...] = (
     (ORDER, ChildSum("total", LINE, ("n",), '"Price" * quantity', 2), 2),
     (ORDER, ChildSum("total", LINE, ("n",), '"Price" * quantity', 0), 1),
     (ORDER, ChildSum("total", LINE, ("n",), '"Price" * quantity'), 2),
+    # Of each pair of room and seat all rows but one; who has no room has none twice, and heirs count for themselves.
+    (VISIT, UniqueRule(("room", "seat")), 5),
+    (ENTRY, UniqueRule(("of", "at")), 1),
+    (ORDER, UniqueRule(("note",)), 2),
     # The second line of 1 comes a day before its order, that of 2 too; the order of 4 has no date.
     (LINE, AfterParent("at", ("n",), "from"), 2),
     (LINE, AfterParent("at", ("n",), "to"), 3),

@@ -192,3 +192,16 @@ def test_the_same_seed_imagines_the_same_rows(server: Server, empty: DatabaseUrl
 def test_rows_per_table_is_for_schemas_alone() -> None:
     with pytest.raises(SettingsError, match="--schema-only"):
         Settings(rows_per_table=5)
+
+
+def test_codes_that_may_be_of_any_length_are_short(empty_database: DatabaseUrl, target: DatabaseUrl) -> None:
+    """Repetition without end is a few times, and signs of it that stand for themselves stay what they are."""
+    run(
+        empty_database,
+        "CREATE TABLE project (id int PRIMARY KEY, code text NOT NULL UNIQUE CHECK (code ~ '^PRJ-[0-9]{4}-[0-9]{3,}$'),"
+        r" mark text NOT NULL CHECK (mark ~ '^[*+]\+x*y+$'))",
+    )
+    replica.replicate(empty_database, target, Settings(schema_only=True, workers=1))
+    assert value(target, "SELECT count(*) FROM project") > 10
+    assert value(target, "SELECT max(length(code)) FROM project") <= 14
+    assert value(target, "SELECT max(length(mark)) FROM project") <= 10

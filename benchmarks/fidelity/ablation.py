@@ -20,7 +20,7 @@ from replica.databases import open_database
 from replica.databases.url import DatabaseUrl
 from replica.generators.autoregressive import Autoregressive
 from replica.generators.base import Encoded, FitOptions
-from replica.learning.conditioning import context_spec, observe, source_context
+from replica.learning.conditioning import context_spec, likened, observe, source_context
 from replica.learning.encoding import encode_tables
 from replica.learning.source_rows import SourceTable, read_source
 from replica.relations.context import SIGHTS
@@ -89,17 +89,19 @@ def _losses(learned: Learned, hidden: set[str]) -> Iterator[np.ndarray]:
     """Yields the loss of each row held out, table by table."""
     plan = learned.plan
     encoded = encode_tables(plan, learned.sources, learned.seed, families="families" not in hidden)
-    observed = {name: observe(table, encoded, hidden) for name, table in encoded.items()}
-    layouts = {name: layout for name, (layout, _) in observed.items()}
-    seen = {name: (encoded[name], codes) for name, (_, codes) in observed.items()}
+    observed = {name: observe(table, encoded, hidden, alike="twins" not in hidden) for name, table in encoded.items()}
+    layouts = {name: found.layout for name, found in observed.items()}
+    seen = {name: (encoded[name], found.codes) for name, found in observed.items()}
     owners = {table.owner.parent for table in plan.tables if table.owner}
     for table in plan.tables:
         source = learned.sources[table.id]
         if table.owner is None or table.id in owners or table.role == "lookup" or len(source) < _FEWEST:
             continue
         spec = context_spec(plan, table, layouts).without(hidden)
+        if "twins" not in hidden:
+            spec = likened(plan, encoded[table.id], seen, layouts, spec)
         context = source_context(plan, encoded[table.id], seen, spec)
-        rows = Encoded(observed[table.id][1], layouts[table.id].spans)
+        rows = Encoded(observed[table.id].codes, layouts[table.id].spans)
         yield _loss(rows, context, _held_out(source, learned.seed), learned.seed)
 
 

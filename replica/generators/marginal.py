@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -20,18 +20,22 @@ import numpy.typing as npt
 
 from replica.generators.base import Encoded, FitOptions, Spans
 from replica.generators.devices import CPU
+from replica.generators.grouping import group_codes
 from replica.kinds.base import Codes
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _SAMPLE = 20_000
-# Weight of what fewer parents say in each row of a table, in rows: rare combinations lean on it.
-_PRIOR = 2.0
+# Weights of what fewer parents say in each row of a table, in rows: rare combinations lean on it; all do where parents
+# tell little.
+_PRIORS = (2.0, 20.0, 200.0)
 _MOST_PARENTS = 3
 # Only so many spans are asked whether they tell anything more.
-_ASKED = 12
+_ASKED = 24
 _MOST_CELLS = 2**18
+# Spans of many codes are looked at in so many groups too: few rows say little of each code, and more of each group.
+_COARSE = (16, 5)
 # Products are taken of so many rows at once.
 _ROWS = 20_000
 
@@ -42,10 +46,12 @@ class Factor:
 
     Attributes:
         places: the places of the spans, counting the context's first; none for what is said whatever they are.
-        weights: shape (combinations of their groups, groups of the other one); what is not possible has none.
+        views: for each of them the group that each of its codes is in: shape (codes,).
+        weights: shape (combinations of these groups, groups of the other one); what is not possible has none.
     """
 
     places: tuple[int, ...]
+    views: tuple[Ints, ...]
     weights: Floats
 
 
@@ -56,8 +62,8 @@ class Marginal:
     Attributes:
         spans: the spans of a row.
         context: the spans of its context.
-        groups: for each span, the context's first, the group that each of its codes is in; spans depend on groups of
-            each other alone. Shape (codes,).
+        groups: for each span of a row the group that each of its codes is in. Which group it is other spans decide, and
+            which code of it nobody. Shape (codes,).
         factors: for each span of a row what its groups' distribution is the product of, up to its sum; none for
             observed spans.
         within: for each span of a row the share that each code has of its group: shape (codes,).
@@ -73,13 +79,12 @@ class Marginal:
     def fit(cls, rows: Encoded, context: Encoded, options: FitOptions, rng: np.random.Generator) -> Self:  # noqa: ARG003 - part of the protocol
         """See :meth:`replica.generators.base.TableGenerator.fit`."""
         known = np.concatenate([context.codes, rows.codes], axis=1).astype(np.int64)
-        sizes = [span.cardinality for span in (*context.spans, *rows.spans)]
+        spans = (*context.spans, *rows.spans)
         judged = known if len(known) <= _SAMPLE else known[rng.choice(len(known), _SAMPLE, replace=False)]
         factors: list[tuple[Factor, ...]] = []
         for at, span in enumerate(rows.spans, start=len(context.spans)):
-            parents = () if span.observed else _most_telling(judged, sizes, at)
-            factors.append(() if span.observed else (Factor(parents, _table(known, sizes, parents, at)),))
-        groups = tuple(np.arange(size) for size in sizes)
+            factors.append(() if span.observed else (_table(known, spans, _most_telling(judged, spans, at), at),))
+        groups = tuple(np.arange(span.cardinality) for span in rows.spans)
         within = tuple(np.ones(span.cardinality) for span in rows.spans)
         return cls(rows.spans, context.spans, groups, tuple(factors), within)
 
@@ -88,23 +93,20 @@ class Marginal:
         n, n_given, n_context = len(context), given.shape[1], context.shape[1]
         known = np.concatenate([context, given, np.zeros((n, stop - n_given), np.int32)], axis=1)
         for i in range(n_given, stop):
-            group = draw_groups(self.factors[i], self.groups, known, rng)
-            known[:, n_context + i] = _code(self.groups[n_context + i], self.within[i], group, rng)
+            group = draw_groups(self.factors[i], known, rng)
+            known[:, n_context + i] = _code(self.groups[i], self.within[i], group, rng)
         return known[:, n_context + n_given :]
 
 
-def draw_groups(
-    factors: Sequence[Factor], groups: Sequence[Ints], known: npt.NDArray[np.integer], rng: np.random.Generator
-) -> Ints:
+def draw_groups(factors: Sequence[Factor], known: npt.NDArray[np.integer], rng: np.random.Generator) -> Ints:
     """Draws a span's groups given the codes of spans before it: shape (rows,).
 
     Args:
         factors: what the span's distribution is the product of.
-        groups: for each span before it the group of each of its codes.
         known: the codes: shape (rows, spans).
         rng: the random stream.
     """
-    rows = [_combination(factor.places, groups, known) for factor in factors]
+    rows = [_combination(factor.places, factor.views, known) for factor in factors]
     if len(factors) == 1:
         return _from_table(factors[0].weights, rows[0], rng)
     found = []
@@ -118,11 +120,11 @@ def draw_groups(
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
-def _combination(places: tuple[int, ...], groups: Sequence[Ints], known: npt.NDArray[np.integer]) -> Ints:
+def _combination(places: tuple[int, ...], views: tuple[Ints, ...], known: npt.NDArray[np.integer]) -> Ints:
     """Which combination of groups some spans have: shape (rows,)."""
     found = np.zeros(len(known), np.int64)
-    for place in places:
-        found = found * (int(groups[place].max()) + 1) + groups[place][known[:, place]]
+    for place, view in zip(places, views, strict=True):
+        found = found * (int(view.max()) + 1) + view[known[:, place]]
     return found
 
 
@@ -150,61 +152,115 @@ def _code(groups: Ints, within: Floats, group: Ints, rng: np.random.Generator) -
     return found
 
 
-def _most_telling(known: Ints, sizes: list[int], at: int) -> tuple[int, ...]:
+@dataclass(frozen=True)
+class _Parent:
+    """A span that another one may depend on, how finely it is looked at, and how much its table leans on fewer parents.
+
+    The first is told by the group that each code is in, the second by a weight in rows.
+    """
+
+    place: int
+    view: Ints
+    prior: float = _PRIORS[0]
+
+    @property
+    def size(self) -> int:
+        """How many groups there are."""
+        return int(self.view.max()) + 1
+
+
+def _candidates(known: Ints, spans: Spans, at: int) -> list[_Parent]:
+    """All spans before one, in all their codes and in fewer groups."""
+    found = []
+    for place, span in enumerate(spans[:at]):
+        found.append(_Parent(place, np.arange(span.cardinality)))
+        coarse = [most for most in _COARSE if most < span.cardinality]
+        if coarse:
+            shares = np.bincount(known[:, place], minlength=span.cardinality) / len(known)
+            found += [_Parent(place, group_codes(span, shares, most)) for most in coarse]
+    return found
+
+
+def _most_telling(known: Ints, spans: Spans, at: int) -> tuple[_Parent, ...]:
     """The spans before ``at`` that tell most about it, the first one most of all; none if none tells anything.
 
     What they tell is the likelihood of each row under the table of all the others (leave one out), so that a table with
-    too many combinations for so many rows does badly.
+    too many combinations for so many rows does badly. Where none helps to tell rows, but one is surely not independent,
+    that one is taken all the same: a weak dependence of many codes is lost otherwise.
     """
-    own = known[:, at]
-    told = _left_out(np.zeros(len(own), np.int64), own, np.full(len(own), 1 / sizes[at]))
-    chosen: list[int] = []
+    own, size = known[:, at], spans[at].cardinality
+    told, _ = _left_out(np.zeros(len(own), np.int64), own, np.full(len(own), 1 / size))
+    chosen: list[_Parent] = []
     combination, combinations = np.zeros(len(own), np.int64), 1
-    asked = list(range(at))
+    asked = _candidates(known, spans, at)
     while asked and len(chosen) < _MOST_PARENTS:
         # Better by chance in the best of so many.
-        best, least = -1, float(np.log(told).sum()) + math.log(len(asked)) + 1
-        found = told
-        scores = {}
-        for other in asked:
-            if chosen and combinations * sizes[other] * sizes[at] > _MOST_CELLS:
-                continue
-            tried = _left_out(combination * sizes[other] + known[:, other], own, told)
-            scores[other] = float(np.log(tried).sum())
-            if scores[other] > least:
-                best, least, found = other, scores[other], tried
-        if best < 0:
+        least = float(np.log(told).sum()) + math.log(len(asked)) + 1
+        scored = []
+        for parent in asked:
+            if not chosen or combinations * parent.size * size <= _MOST_CELLS:
+                tried, prior = _left_out(combination * parent.size + parent.view[known[:, parent.place]], own, told)
+                scored.append((float(np.log(tried).sum()), replace(parent, prior=prior), tried))
+        scored.sort(key=lambda found: -found[0])
+        if not scored or scored[0][0] <= least:
             break
+        _, best, told = scored[0]
         chosen.append(best)
-        told = found
-        combination, combinations = combination * sizes[best] + known[:, best], combinations * sizes[best]
-        asked = sorted((other for other in scores if other != best), key=lambda other: -scores[other])[:_ASKED]
-    return tuple(chosen)
+        combination, combinations = combination * best.size + best.view[known[:, best.place]], combinations * best.size
+        asked = [parent for _, parent, _ in scored if parent.place != best.place][:_ASKED]
+    return tuple(chosen) or _least_independent(known, spans, at)
 
 
-def _left_out(combination: Ints, own: Ints, fewer: Floats) -> Floats:
+def _least_independent(known: Ints, spans: Spans, at: int) -> tuple[_Parent, ...]:
+    """The span before ``at`` with the most mutual information beyond what chance would show; none if none has any."""
+    best: tuple[_Parent, ...] = ()
+    best_gain = 0.0
+    n, size = len(known), spans[at].cardinality
+    own = _entropy(np.bincount(known[:, at], minlength=size) / n)
+    for other, span in enumerate(spans[:at]):
+        joint = np.bincount(known[:, other] * size + known[:, at], minlength=span.cardinality * size) / n
+        first = joint.reshape(span.cardinality, size).sum(axis=1)
+        # The bias of the plug-in estimate (Miller 1955): half the extra degrees of freedom per row.
+        cells = np.count_nonzero(joint) - np.count_nonzero(first)
+        gain = own + _entropy(first) - _entropy(joint) - max(0, int(cells) - (size - 1)) / (2 * n)
+        if gain > best_gain:
+            best, best_gain = (_Parent(other, np.arange(span.cardinality)),), gain
+    return best
+
+
+def _entropy(shares: Floats) -> float:
+    positive = shares[shares > 0]
+    return float(-(positive * np.log(positive)).sum())
+
+
+def _left_out(combination: Ints, own: Ints, fewer: Floats) -> tuple[Floats, float]:
     """The likelihood of each row's code given its combination, by all other rows: shape (rows,).
 
     Args:
         combination: which combination of parents each row has.
         own: the code.
         fewer: the same with fewer parents.
+
+    Returns:
+        The likelihoods, and the prior with which they are greatest.
     """
     _, given = np.unique(combination, return_inverse=True)
     _, both = np.unique(given * (int(own.max()) + 1) + own, return_inverse=True)
-    counts, all_counts = np.bincount(both)[both], np.bincount(given)[given]
-    found: Floats = (counts - 1 + _PRIOR * fewer) / (all_counts - 1 + _PRIOR)
-    return found
+    others, all_others = np.bincount(both)[both] - 1, np.bincount(given)[given] - 1
+    found = [((others + prior * fewer) / (all_others + prior), prior) for prior in _PRIORS]
+    return max(found, key=lambda each: float(np.log(each[0]).sum()))
 
 
-def _table(known: Ints, sizes: list[int], parents: tuple[int, ...], at: int) -> Floats:
-    """The distribution of a span given each combination of its parents: shape (combinations, codes)."""
-    own = np.bincount(known[:, at], minlength=sizes[at]).astype(np.float64)
+def _table(known: Ints, spans: Spans, parents: tuple[_Parent, ...], at: int) -> Factor:
+    """The distribution of a span given each combination of its parents."""
+    size = spans[at].cardinality
+    own = np.bincount(known[:, at], minlength=size).astype(np.float64)
     found: Floats = (own / own.sum())[None, :]
     combination, combinations = np.zeros(len(known), np.int64), 1
     for parent in parents:
-        combination, combinations = combination * sizes[parent] + known[:, parent], combinations * sizes[parent]
-        joint = np.bincount(combination * sizes[at] + known[:, at], minlength=combinations * sizes[at])
-        weighted: Floats = joint.reshape(combinations, sizes[at]) + _PRIOR * np.repeat(found, sizes[parent], axis=0)
+        combination = combination * parent.size + parent.view[known[:, parent.place]]
+        combinations *= parent.size
+        joint = np.bincount(combination * size + known[:, at], minlength=combinations * size)
+        weighted: Floats = joint.reshape(combinations, size) + parent.prior * np.repeat(found, parent.size, axis=0)
         found = weighted / weighted.sum(axis=1, keepdims=True)
-    return found
+    return Factor(tuple(parent.place for parent in parents), tuple(parent.view for parent in parents), found)

@@ -35,6 +35,9 @@ _FIRST, _LAST = np.datetime64("2022-01-01", "s"), np.datetime64("2025-12-31", "s
 _BORN, _YOUNGEST = np.datetime64("1945-01-01", "s"), np.datetime64("2005-12-31", "s")
 _LATE_DAYS = 40
 _MOST_PATTERNS = 400
+_MOST_REPEATS = 2
+# Repetition without end; an escaped character or a class, in which these signs stand for themselves, stays whole.
+_REPEATED = re.compile(r"(?P<whole>\\.|\[\^?\]?(?:\\.|[^\]])*\])|\{(?P<least>\d+),\}|[*+]", re.DOTALL)
 _INTEGER_ENDS = {"int2": 2**15 - 1, "int4": 2**31 - 1, "int8": 2**53, "oid": 2**31 - 1}
 _DIMENSION = re.compile(r"\((\d+)")
 _GEOMETRY = re.compile(r"\((?P<shape>[A-Za-z]+)(?:,(?P<srid>\d+))?\)")
@@ -225,11 +228,23 @@ def _matching(wanted: Wanted) -> Objects:
     maker = rstr.Rstr(Random(int(wanted.rng.integers(0, 2**31))))  # noqa: S311 - made-up texts are no secrets
     count = wanted.n if wanted.distinct else min(wanted.n, _MOST_PATTERNS)
     try:
-        pattern = in_python(wanted.domain.patterns[0], ascii_only=True)
+        pattern = _shortened(in_python(wanted.domain.patterns[0], ascii_only=True))
         made = [maker.xeger(pattern) for _ in range(count)]
     except (re.error, ValueError, NotImplementedError, OverflowError):
         made = ["a"]
     return np.array(made, dtype=object)[np.arange(wanted.n) % len(made)]
+
+
+def _shortened(pattern: str) -> str:
+    """Lets what may be repeated without end be repeated a few times only: no code has a hundred digits."""
+
+    def few(found: re.Match[str]) -> str:
+        if found["whole"]:
+            return found["whole"]
+        least = {"*": 0, "+": 1}.get(found[0]) if found["least"] is None else int(found["least"])
+        return f"{{{least},{(least or 0) + _MOST_REPEATS}}}"
+
+    return _REPEATED.sub(few, pattern)
 
 
 _FAKED: Final = {"phone": "phone_number", "iban": "iban", "card": "credit_card_number", "national_id": "ssn"}

@@ -14,6 +14,7 @@ from replica.inference.personal import guess_personal, is_credential, is_of_pers
 from replica.inference.sampling import TableSample
 from replica.kinds import KINDS, kind_of_type
 from replica.kinds.code import find_patterns
+from replica.kinds.measure import are_quantities
 from replica.kinds.personal import made_up_class
 from replica.schema.model import Column, Schema, Table
 from replica.schema.schema_map import ColumnMap, Role
@@ -183,6 +184,8 @@ def _shape_of_text(guess: TableGuess, column: Column, texts: list[str], *, uniqu
     words = sum(len(text.split()) for text in texts[:2000]) / min(n, 2000)
     if not unique and _is_category(counts, n, private=guess.private):
         return "category", None
+    if not unique and are_quantities(texts):
+        return "measure", "its values are quantities"
     if words >= (_TEXT_WORDS if guess.private else _LONG_TEXT_WORDS):
         return "text", "long texts; they are written anew"
     if not guess.private:

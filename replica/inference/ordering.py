@@ -30,6 +30,14 @@ _WIDEST_START = 10_000
 # How narrow the distance to another moment must be, beside the column's own spread, to be worth learning.
 _CLOSE, _NEAR = 0.5, 0.05
 _PERIOD_OFFSETS = (0, 1)
+# Share of rows that may lack a number that orders the others.
+_LACKING = 0.01
+# A number orders rows if it hardly ever falls from one to the next of the same owner, and mostly rises.
+_GROWS, _MOSTLY = 0.98, 0.5
+# Ranks run without gaps for so many owners, in a sample of so many rows at least; so many standard errors are chance.
+_WHOLE, _SHARE, _CHANCE, _EXACT = 0.9, 0.5, 2.5, 0.01
+# With fewer ranks nothing is ranked.
+_RANKS = 3
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ def _counts(sample: TableSample, name: str, within: tuple[str, ...]) -> int | No
 
 
 def _order(sample: TableSample, owner: ForeignKey, learned: Sequence[str], reasons: dict[str, str]) -> str | None:
-    """The column that orders a family: the free part of a key first, then a moment that follows the key."""
+    """The column that orders a family: the free part of a key first, then a moment along the key, then a number."""
     table = sample.table
     candidates = [name for name in learned if _may_order(sample, table.by_name[name])]
     keyed = [name for name in candidates if _in_key_with(table, owner, name)]
@@ -133,6 +141,12 @@ def _order(sample: TableSample, owner: ForeignKey, learned: Sequence[str], reaso
         for name in candidates
         if table.by_name[name].type.family in MOMENTS and not _NAMES_UPDATE.fullmatch(words_of(name))
     ]
+    numbers = [name for name in candidates if table.by_name[name].type.family not in MOMENTS]
+    return _moment(sample, moments, reasons) or _number(sample, owner, numbers, reasons)
+
+
+def _moment(sample: TableSample, moments: Sequence[str], reasons: dict[str, str]) -> str | None:
+    """The moment that follows the key best."""
     if not moments:
         return None
     scored = {
@@ -145,10 +159,58 @@ def _order(sample: TableSample, owner: ForeignKey, learned: Sequence[str], reaso
     return best
 
 
+def _number(sample: TableSample, owner: ForeignKey, names: Sequence[str], reasons: dict[str, str]) -> str | None:
+    """A whole number that grows from row to row of one owner, as a year, or that ranks the rows of one owner."""
+    grown = {name: _growth(sample, name, owner.columns) for name in names}
+    if grown and max(grown.values()) > 0:
+        best = max(grown, key=lambda name: grown[name])
+        reasons[best] = "it grows from row to row of one owner"
+        return best
+    for name in names:
+        if ranks(sample, name, owner.columns):
+            reasons[name] = "it ranks the rows of one owner"
+            return name
+    return None
+
+
+def _growth(sample: TableSample, name: str, within: tuple[str, ...]) -> float:
+    """The share of rows that stand higher than the row of their owner before them; 0 where too many stand lower."""
+    rows = sample.in_key_order
+    groups, numbers = sample.codes(within)[rows], _numbers(sample.column(name))[rows]
+    by_group = np.argsort(groups, kind="stable")
+    same = (groups[by_group][1:] == groups[by_group][:-1]) & (groups[by_group][1:] >= 0)
+    before, after = numbers[by_group][:-1][same], numbers[by_group][1:][same]
+    if len(after) < _FEWEST or np.mean(after >= before) < _GROWS:
+        return 0.0
+    higher = float(np.mean(after > before))
+    return higher if higher >= _MOSTLY else 0.0
+
+
+def ranks(sample: TableSample, name: str, within: tuple[str, ...]) -> bool:
+    """Returns True for a number that counts through the rows of each owner from 1, in whatever order they stand."""
+    pairs, groups, numbers = sample.codes((*within, name)), sample.codes(within), _numbers(sample.column(name))
+    there = pairs >= 0
+    pairs, groups, numbers = pairs[there], groups[there], numbers[there]
+    if len(pairs) < _FEWEST or numbers.min() < 1 or len(np.unique(numbers)) < _RANKS:
+        return False
+    if len(np.unique(pairs)) < _HOLDS * len(pairs):
+        return False
+    highest = np.zeros(int(groups.max()) + 1, np.int64)
+    np.maximum.at(highest, groups, numbers)
+    counts, highest = np.bincount(groups)[highest > 0], highest[highest > 0].astype(np.float64)
+    # Of ranks without gaps every owner has the same share in the sample, but for chance.
+    share = counts.sum() / highest.sum()
+    off = np.abs(counts - share * highest) > _CHANCE * np.sqrt(share * (1 - share) * highest) + _EXACT * highest
+    return bool(share >= _SHARE and off.mean() <= 1 - _WHOLE)
+
+
 def _may_order(sample: TableSample, column: Column) -> bool:
     values = sample.column(column.name)
-    if values.null_count or sample.distinct(column.name) < 3:
+    if values.null_count > _LACKING * len(sample) or sample.distinct(column.name) < 3:
         return False
+    if values.null_count:
+        # Rows are sorted by it then, and what it is in each is learned like any other number.
+        return column.type.family == "integer" and column.nullable
     if column.type.family == "numeric":
         numbers = np.asarray(values.cast(pa.float64()))
         return bool((numbers == np.round(numbers)).all())
@@ -178,6 +240,8 @@ def _follows_key(sample: TableSample, name: str) -> float:
 def _numbers(values: pa.Array) -> Ints:
     if pa.types.is_date32(values.type) or pa.types.is_timestamp(values.type):
         return moment_numbers(values)
+    if pa.types.is_integer(values.type):
+        return np.asarray(values.fill_null(0).cast(pa.int64()))
     return np.asarray(values.fill_null(0).cast(pa.float64())).astype(np.int64)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from replica.inference.ordering import ranks
 from replica.inference.personal import STRONG, guess_personal, is_credential, is_named, is_of_persons, words_of
 from replica.inference.sampling import TableSample
 from replica.schema.graph import descendants, paths_to
@@ -328,6 +329,7 @@ def _owner_score(key: ForeignKey, schema: Schema, samples: Samples, roles: Mappi
     signs = {
         "it says more than another reference": 1.5 if wider and not nullable else 0.0,
         "rows of one parent stand together": 3.0 * adjacent,
+        "its rows are ranked": 2.0 if _is_ranked(samples[key.child], key) else 0.0,
         "the tables' names match": 1.5 if _name_match(key) else 0.0,
         "it leads to a person": 0.8 if roles[key.parent] in ("subject", "private") else 0.0,
         "it is part of a key": 0.7 if in_key else 0.0,
@@ -336,6 +338,18 @@ def _owner_score(key: ForeignKey, schema: Schema, samples: Samples, roles: Mappi
     }
     best = max(signs, key=lambda sign: signs[sign])
     return 0.1 + sum(signs.values()) + math.log10(max(1, parents)) / 4, best
+
+
+def _is_ranked(sample: TableSample, key: ForeignKey) -> bool:
+    """True where a number counts through the rows of each parent, as places do in a race."""
+    table = sample.table
+    alone = {unique.columns for unique in table.uniques if len(unique.columns) == 1} | {key.columns}
+    numbers = [column.name for column in table.columns if column.type.family == "integer"]
+    return any(
+        ranks(sample, name, key.columns)
+        for name in numbers
+        if (name,) not in alone and name not in table.reference_columns
+    )
 
 
 def _name_match(key: ForeignKey) -> bool:

@@ -37,7 +37,8 @@ class Found:
     @property
     def comment(self) -> str:
         """The evidence in words."""
-        breaks = f"{self.evidence.breaks:,} break it: not kept" if self.evidence.breaks else "none breaks it"
+        kept = "kept all the same" if self.rule.keep else "not kept"
+        breaks = f"{self.evidence.breaks:,} break it: {kept}" if self.evidence.breaks else "none breaks it"
         where = "" if self.complete else ", of those that were read"
         return f"{self.evidence.support:,} rows keep it, {breaks}{where}"
 
@@ -82,7 +83,7 @@ def discover_rules(
     for name, rule in proposed:
         evidence = RULES[rule.form].test(rule, read[name], read, rng)
         if evidence.holds or evidence.nearly:
-            kept = replace(rule, keep=evidence.holds)
+            kept = replace(rule, keep=evidence.holds or RULES[rule.form].lenient)
             found.append(Found(name, kept, evidence, read[name].complete))
     return list(_without_echoes(found, looked))
 

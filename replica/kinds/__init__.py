@@ -18,6 +18,7 @@ from replica.kinds.datetime import IntervalKind, MomentKind, TimeKind
 from replica.kinds.forms import FormKind
 from replica.kinds.identifiers import BytesKind, NetworkKind, UuidKind
 from replica.kinds.label import LabelKind
+from replica.kinds.measure import MeasureKind
 from replica.kinds.nested import CompositeKind, JsonKind
 from replica.kinds.numeric import NumericKind
 from replica.kinds.opaque import OpaqueKind
@@ -40,6 +41,7 @@ KINDS: Final[Mapping[str, type[Kind]]] = {
     "bits": BitKind,
     "form": FormKind,
     "article": ArticleKind,
+    "measure": MeasureKind,
     "code": CodeKind,
     "label": LabelKind,
     "text": TextKind,

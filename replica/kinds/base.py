@@ -53,6 +53,7 @@ class ColumnData:
         holders: number of the person that each row belongs to; None where rows are about nobody.
         min_holders: least number of holders (or of rows, without holders) behind a value that may be kept as it is.
         options: what the schema map says for the column.
+        follows: which rows come right behind another one of their owner; None where none does.
     """
 
     column: Column
@@ -60,6 +61,7 @@ class ColumnData:
     holders: npt.NDArray[np.int64] | None = None
     min_holders: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
+    follows: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -96,6 +98,7 @@ class Rows:
         rng: the random stream of this chunk of rows and this column.
         people: who the rows are about.
         labels: each row's place in the pools of kept labels; places of one row agree between its columns.
+        follows: which rows come right behind another one of their owner; None where none does.
     """
 
     ordinals: npt.NDArray[np.int64]
@@ -103,6 +106,7 @@ class Rows:
     rng: np.random.Generator
     people: People
     labels: npt.NDArray[np.int64]
+    follows: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.ordinals)

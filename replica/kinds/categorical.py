@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from replica.databases.base import Reading
 from replica.kinds.base import Codes, ColumnData, Rows, Span, count_holders, is_null
+from replica.kinds.code import CodeKind
 from replica.kinds.literals import literal
 from replica.kinds.personal import PersonalKind, made_up_class
 from replica.schema.model import Column, SqlType
@@ -23,6 +24,8 @@ _ONE_SPAN = 320
 _GROUP = 128
 # Where fewer values than this share may be kept, the rest is made up.
 _ENOUGH = 0.8
+# Capitals of up to so many letters are signs; so many of the values must be, to be made up as such.
+_SIGN, _MOSTLY = 4, 0.8
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class CategoricalKind:
     """A value out of a list, the commonest first; values that too few people hold are left out of it.
 
     A code of its own stands for all that was left out. Where that is little, decoding fills it from the values that
-    were kept; otherwise, for text, with made-up values, so that the kept ones do not become commoner than they are.
+    were kept; otherwise, for text, with made-up words or signs, so that the kept ones become no commoner than they are.
 
     Attributes:
         name: the column's name.
@@ -48,7 +51,7 @@ class CategoricalKind:
     weights: npt.NDArray[np.float64]
     rare: bool
     nulls: bool
-    filler: PersonalKind | None = None
+    filler: PersonalKind | CodeKind | None = None
 
     reading: ClassVar[Reading] = "value"
 
@@ -68,9 +71,11 @@ class CategoricalKind:
         # Labels of an enum and the two truth values are public: the schema names them.
         public = data.column.type.family in ("enum", "boolean")
         held = count_holders(codes, len(counts), holders)
-        kept = np.flatnonzero(held >= (1 if public else data.min_holders))
+        least = 1 if public else data.min_holders
+        kept = np.flatnonzero(held >= least)
         kept = kept[np.argsort(-counts[kept], kind="stable")]
         labels = present.dictionary.to_pylist()
+        left_out = [labels[i] for i in np.flatnonzero(held < least)]
         total = counts[kept].sum()
         return cls(
             name=data.column.name,
@@ -79,7 +84,7 @@ class CategoricalKind:
             weights=counts[kept] / total if total else np.zeros(0),
             rare=len(kept) < len(counts),
             nulls=bool(null.any()),
-            filler=_filler(data, total < _ENOUGH * counts.sum(), rng),
+            filler=_filler(data, left_out, rng) if total < _ENOUGH * counts.sum() else None,
         )
 
     @property
@@ -106,7 +111,7 @@ class CategoricalKind:
         null = self.nulls & (code == len(self.values) + self.rare)
         rare = (code >= len(self.values)) & ~null
         if self.filler is not None:
-            made_up = self.filler.decode(np.ones((len(code), 1), np.int32), rows)
+            made_up = _made_up(self.filler, rows)
             kept = self.written.take(pa.array(np.where(null | rare, 0, code), mask=null | rare))
             return pc.if_else(pa.array(rare), made_up, kept)
         if not self.values:
@@ -123,12 +128,28 @@ class CategoricalKind:
         return _typed(pa.array(self.values, pa.string()), self.type.family)
 
 
-def _filler(data: ColumnData, too_few: bool, rng: np.random.Generator) -> PersonalKind | None:
-    """What stands in for values of a text that were left out, where that is many of them."""
-    if not too_few or data.column.type.family != "text":
+def _filler(data: ColumnData, left_out: list[str], rng: np.random.Generator) -> PersonalKind | CodeKind | None:
+    """What stands in for values of a text that were left out."""
+    if data.column.type.family != "text":
         return None
-    name = made_up_class(re.sub(r"[^a-z0-9]+", "_", data.column.name.lower())) or "word"
-    return PersonalKind.fit(replace(data, options={"class": name}), rng)
+    name = made_up_class(re.sub(r"[^a-z0-9]+", "_", data.column.name.lower()))
+    if name is None and _are_codes(left_out):
+        return CodeKind.fit(ColumnData(data.column, pa.array(left_out, pa.string()), None, data.min_holders), rng)
+    return PersonalKind.fit(replace(data, options={"class": name or "word"}), rng)
+
+
+def _are_codes(texts: list[str]) -> bool:
+    """True for short signs rather than words: numbers, grades, sizes."""
+    signs = sum(any(c.isdigit() for c in text) or (text.isupper() and len(text) <= _SIGN) for text in texts)
+    return signs >= _MOSTLY * len(texts)
+
+
+def _made_up(filler: PersonalKind | CodeKind, rows: Rows) -> pa.Array:
+    if isinstance(filler, PersonalKind):
+        return filler.decode(np.ones((len(rows), 1), np.int32), rows)
+    weights = np.array([pattern.weight for pattern in filler.patterns])
+    which = rows.rng.choice(len(weights), len(rows), p=weights / weights.sum())
+    return filler.decode(which.astype(np.int32)[:, None], rows)
 
 
 def two_spans(name: str, size: int) -> tuple[Span, ...]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from replica.databases.base import Reading
 from replica.kinds.base import Codes, ColumnData, Rows, Span, is_null, masked
-from replica.kinds.quantile import Floats, QuantileCode, fit_quantiles
+from replica.kinds.quantile import Floats, QuantileCode, behind_known, fit_quantiles, staying
 from replica.schema.model import Column
 
 DEFAULT_BINS = 128
@@ -37,6 +37,7 @@ class NumericKind:
         special: codes behind the bins: None for null, or the special number.
         low: least value that the type and the schema allow.
         high: greatest value that they allow.
+        steady: how often a row has the very value of the row before, of the same owner and in the same bin.
     """
 
     name: str
@@ -46,6 +47,7 @@ class NumericKind:
     special: tuple[str, ...]
     low: float
     high: float
+    steady: float = 0.0
 
     reading: ClassVar[Reading] = "value"
 
@@ -66,14 +68,16 @@ class NumericKind:
         known = numbers[finite]
         bins = int(data.options.get("bins", DEFAULT_BINS))
         low, high = type_range(data.column)
+        curve = fit_quantiles(known, holders, bins=bins, min_holders=data.min_holders) if len(known) else None
         return cls(
             name=data.column.name,
             base=data.column.type.base,
-            curve=fit_quantiles(known, holders, bins=bins, min_holders=data.min_holders) if len(known) else None,
+            curve=curve,
             decimals=_decimals(known, data.column),
             special=tuple(special),
             low=low,
             high=high,
+            steady=curve.steadiness(known, behind_known(data.follows, finite)) if curve is not None else 0.0,
         )
 
     @property
@@ -102,7 +106,8 @@ class NumericKind:
         bins = self.curve.bins if self.curve else 0
         numbers = np.zeros(len(code))
         if self.curve is not None:
-            numbers = self.curve.decode(np.minimum(code, bins - 1), rows.rng)
+            stays = staying(code, rows.follows, self.steady, rows.rng)
+            numbers = self.curve.decode(np.minimum(code, bins - 1), rows.rng, stays)
         null = np.zeros(len(code), dtype=bool)
         for place, name in enumerate(self.special):
             here = code == bins + place

@@ -20,6 +20,7 @@ from replica.kinds.base import count_holders
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 MAX_KNOTS = 2048
 # Numbers beyond this are learned as this, so that sums and slopes stay finite.
@@ -29,6 +30,24 @@ _FEW_VALUES = 1024
 _STANDS_OUT = 4.0
 # A gap is wide when it is so many times as long as what so many different values beside it span.
 _WIDE, _BESIDE = 10.0, 10
+# From rows that follow another one in the same bin it shows how often values stay; a place within a bin, not its end.
+_FEWEST_STEPS, _INSIDE = 20, 1e-10
+
+
+def staying(codes: npt.NDArray[np.int32], follows: Mask | None, share: float, rng: np.random.Generator) -> Mask | None:
+    """Draws which rows have the very value of the row before, among those that have its code.
+
+    Args:
+        codes: shape (rows,).
+        follows: which rows come right behind another one of their owner; None where none does.
+        share: how often values stay; see :meth:`QuantileCode.steadiness`.
+        rng: the random stream.
+    """
+    if follows is None or not share:
+        return None
+    stays: Mask = np.zeros(len(codes), dtype=bool)
+    stays[1:] = follows[1:] & (codes[1:] == codes[:-1])
+    return stays & (rng.random(len(codes)) < share)
 
 
 @dataclass(frozen=True)
@@ -66,16 +85,47 @@ class QuantileCode:
         code = np.searchsorted(self.edges, place, side="right") - 1
         return np.clip(code, 0, self.bins - 1).astype(np.int32)
 
-    def decode(self, codes: npt.NDArray[np.int32], rng: np.random.Generator) -> Floats:
-        """Draws a value from each bin: shape (rows,)."""
+    def decode(self, codes: npt.NDArray[np.int32], rng: np.random.Generator, stays: Mask | None = None) -> Floats:
+        """Draws a value from each bin: shape (rows,).
+
+        Args:
+            codes: the bins.
+            rng: the random stream.
+            stays: rows that have the value of the row before, which has the same code; None for none.
+        """
         low, high = self.edges[codes], self.edges[codes + 1]
-        place = low + rng.random(len(codes)) * (high - low)
-        return np.interp(place, self.knots_u, self.knots_v)
+        within = rng.random(len(codes))
+        if stays is not None:
+            within = within[np.maximum.accumulate(np.where(stays, 0, np.arange(len(codes))))]
+        return np.interp(low + within * (high - low), self.knots_u, self.knots_v)
+
+    def steadiness(self, values: Floats, follows: Mask) -> float:
+        """Returns how often a row has the very value of the row before, where that lies in the same bin.
+
+        Args:
+            values: finite values in the order of the rows.
+            follows: which rows come right behind another one of their owner, both having a value.
+        """
+        codes = self.encode(values)
+        wide = np.interp(self.edges[:-1] + _INSIDE, self.knots_u, self.knots_v) < np.interp(
+            self.edges[1:] - _INSIDE, self.knots_u, self.knots_v
+        )
+        before = np.maximum(np.arange(len(values)) - 1, 0)
+        asked = follows & wide[codes] & (codes == codes[before])
+        return float(np.mean(values[asked] == values[before][asked])) if asked.sum() >= _FEWEST_STEPS else 0.0
 
     @property
     def centers(self) -> Floats:
         """The value in the middle of each bin: shape (bins,)."""
         return np.interp((self.edges[1:] + self.edges[:-1]) / 2, self.knots_u, self.knots_v)
+
+
+def behind_known(follows: Mask | None, known: Mask) -> Mask:
+    """Returns which of the known numbers come right behind another known one of their owner: shape (known numbers,)."""
+    if follows is None:
+        return np.zeros(int(known.sum()), dtype=bool)
+    behind: Mask = (follows & np.r_[False, known[:-1]])[known]
+    return behind
 
 
 def fit_quantiles(values: Floats, holders: Ints | None, *, bins: int, min_holders: int) -> QuantileCode:
@@ -98,7 +148,7 @@ def fit_quantiles(values: Floats, holders: Ints | None, *, bins: int, min_holder
     order = np.argsort(group.reshape(-1), kind="stable")
     ordered = _Sorted(values[order], holders[order] if holders is not None else None, max(1, min_holders))
     knots_u, knots_v = _curve(distinct, counts, _spikes(counts, held, min_holders), ordered, least)
-    return QuantileCode(knots_u, knots_v, _edges(knots_u, knots_v, min(bins, _max_bins(len(values), least))))
+    return QuantileCode(knots_u, knots_v, _edges(knots_u, knots_v, min(bins, _max_bins(len(values), least)), bins))
 
 
 def _max_bins(rows: int, least: int) -> int:
@@ -247,14 +297,14 @@ def _complete(places: Floats, values: Floats, distinct: Floats) -> tuple[Floats,
     return knots_u, np.maximum.accumulate(knots_v)
 
 
-def _edges(knots_u: Floats, knots_v: Floats, bins: int) -> Floats:
-    """Bounds of bins of about equal weight that never cut a spike."""
+def _edges(knots_u: Floats, knots_v: Floats, bins: int, most: int) -> Floats:
+    """Bounds of bins of about equal weight that never cut a spike; spikes, which many share, may be more than those."""
     wanted = np.linspace(0, 1, bins + 1)
     flat = (np.diff(knots_v) == 0) & (np.diff(knots_u) > 0)
     low, high = knots_u[:-1][flat], knots_u[1:][flat]
     if len(low):
         # A bound inside a spike moves to its nearer end. Spikes that are heavy, or few, get bins of their own.
-        own = (high - low) >= (1 / bins if len(low) > bins else 0)
+        own = (high - low) >= (1 / most if len(low) > most else 0)
         at = np.clip(np.searchsorted(low, wanted, side="right") - 1, 0, None)
         inside = (wanted > low[at]) & (wanted < high[at])
         nearer = np.where(wanted - low[at] < high[at] - wanted, low[at], high[at])

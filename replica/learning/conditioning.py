@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 import numpy as np
@@ -12,8 +12,10 @@ import numpy.typing as npt
 from replica.generators.base import Encoded
 from replica.kinds.base import Codes, Span
 from replica.learning.encoding import EncodedTable, order_values
+from replica.learning.likening import Search
 from replica.planning.decisions import Plan, ReferencePlan, TablePlan
 from replica.relations.context import (
+    Ancestor,
     ContextSpec,
     ancestor_codes,
     place_codes,
@@ -35,22 +37,39 @@ _LAGS = 2
 _MOST_ELDERS = 2
 
 
+@dataclass(frozen=True)
+class Observed:
+    """A table's rows with what is observed of other rows between their structure and their values.
+
+    Attributes:
+        layout: what the codes are.
+        codes: shape (rows, spans).
+        referenced: what is seen of the rows that references point to, by reference.
+    """
+
+    layout: Layout
+    codes: Codes
+    referenced: Mapping[str, Ancestor]
+
+
 def observe(
-    encoded: EncodedTable, tables: Mapping[str, EncodedTable], hidden: Collection[str] = ()
-) -> tuple[Layout, Codes]:
+    encoded: EncodedTable,
+    tables: Mapping[str, EncodedTable],
+    hidden: Collection[str] = (),
+    *,
+    alike: bool = False,
+) -> Observed:
     """Puts in what is known of other rows once references are assigned, if any is assigned before values are drawn.
 
     Args:
         encoded: the table.
         tables: all tables.
         hidden: sights that are hidden; see :data:`~replica.relations.context.SIGHTS`.
-
-    Returns:
-        The layout and the codes with observed blocks between the structure and the values.
+        alike: whether to write what is like a column of the row's own in its codes.
     """
     assigned = assigned_early(encoded, tables)
     if not assigned or "referenced" in hidden:
-        return encoded.layout, encoded.codes
+        return Observed(encoded.layout, encoded.codes, {})
     source = encoded.source
     found: list[tuple[BlockKind, str, tuple[Span, ...], Codes]] = [
         (
@@ -63,9 +82,9 @@ def observe(
     ]
     at = sum(block.kind in STRUCTURE for block in encoded.layout.blocks)
     extra: list[tuple[BlockKind, str, tuple[Span, ...], Codes]] = []
-    for name in assigned:
-        parent = tables[next(r.key.parent for r in encoded.source.plan.references if r.key.id == name)]
-        seen = see_referenced(parent.layout)
+    referenced = {name: _see_referenced(encoded, tables, name, alike=alike) for name in assigned}
+    for name, seen in referenced.items():
+        parent = _parent(encoded, tables, name)
         extra.append(
             ("referenced", name, _observed(seen.spans), ancestor_codes(seen, parent.codes, source.parents[name]))
         )
@@ -77,7 +96,22 @@ def observe(
         extra.append(("previous", "", _observed(spans), previous_codes(spans, before, source.is_first)))
     found[at:at] = [part for part in extra if part[2]]
     layout = make_layout((kind, name, spans) for kind, name, spans, _ in found)
-    return layout, np.concatenate([codes for _, _, spans, codes in found if spans], axis=1)
+    return Observed(layout, np.concatenate([codes for _, _, spans, codes in found if spans], axis=1), referenced)
+
+
+def _parent(encoded: EncodedTable, tables: Mapping[str, EncodedTable], name: str) -> EncodedTable:
+    return tables[next(found.key.parent for found in encoded.source.plan.references if found.key.id == name)]
+
+
+def _see_referenced(encoded: EncodedTable, tables: Mapping[str, EncodedTable], name: str, *, alike: bool) -> Ancestor:
+    parent = _parent(encoded, tables, name)
+    seen = see_referenced(parent.layout)
+    if not alike or not len(encoded.source):
+        return seen
+    codes = ancestor_codes(seen, parent.codes, encoded.source.parents[name])
+    search = Search(encoded, encoded.layout, encoded.codes)
+    spans, likenesses = search.find(parent, parent.layout, seen.places, seen.spans, codes)
+    return replace(seen, spans=spans, likenesses=likenesses)
 
 
 def assigned_early(encoded: EncodedTable, tables: Mapping[str, EncodedTable]) -> tuple[str, ...]:
@@ -220,3 +254,41 @@ def source_context(
         parts += _elder_codes(encoded, elder, *tables[elder.table])
     empty = np.zeros((len(source), 0), np.int32)
     return Encoded(np.concatenate(parts, axis=1) if parts else empty, spec.spans)
+
+
+def likened(
+    plan: Plan,
+    encoded: EncodedTable,
+    tables: Mapping[str, tuple[EncodedTable, Codes]],
+    layouts: Mapping[str, Layout],
+    spec: ContextSpec,
+) -> ContextSpec:
+    """Returns a context in which what is like a column of the row's own is written in its codes.
+
+    Args:
+        plan: what was decided.
+        encoded: the table.
+        tables: all tables, each with its codes as the models see them.
+        layouts: what these codes are.
+        spec: what the context is made of.
+    """
+    name = encoded.source.plan.id
+    if not len(encoded.source) or not (spec.ancestors or spec.elders):
+        return spec
+    seen = source_context(plan, encoded, tables, spec).codes.astype(np.int32)
+    search = Search(encoded, layouts[name], tables[name][1])
+    start, ancestors, at = 0, [], plan.by_id[name]
+    for ancestor in spec.ancestors:
+        assert at.owner is not None  # noqa: S101 - as many ancestors as owners
+        other, codes = tables[at.owner.parent][0], seen[:, start : start + len(ancestor.spans)]
+        found = search.find(other, layouts[at.owner.parent], ancestor.places, ancestor.spans, codes)
+        ancestors.append(replace(ancestor, spans=found[0], likenesses=found[1]))
+        start, at = start + len(ancestor.spans), plan.by_id[at.owner.parent]
+    start = len(spec.spans) - sum(len(elder.all_spans) for elder in spec.elders)
+    elders = []
+    for elder in spec.elders:
+        codes = seen[:, start + len(elder.order) : start + len(elder.all_spans)]
+        found = search.find(tables[elder.table][0], layouts[elder.table], elder.places, elder.spans, codes)
+        elders.append(replace(elder, spans=found[0], likenesses=found[1]))
+        start += len(elder.all_spans)
+    return replace(spec, ancestors=tuple(ancestors), elders=tuple(elders))

@@ -22,7 +22,7 @@ from replica.relations.fanout import FanOut, fit_fan_out
 from replica.relations.gaps import Measure, fit_gaps, in_measure, in_units
 from replica.relations.joins import NULL, UNKNOWN
 from replica.relations.layout import BlockKind, Layout, make_layout
-from replica.relations.sequences import SequenceCode, fit_sequence
+from replica.relations.sequences import NO_ANCHOR, SequenceCode, fit_sequence
 from replica.schema.model import ForeignKey
 from replica.seeds import stream
 
@@ -36,6 +36,8 @@ _COMMON_LEVELS = 1
 _REFERENCE_LEVELS = 2
 _MAX_DEPTH = 32
 _FEWEST_APART = 10
+# Share of owners that may lack the moment that their rows are counted from.
+_UNKNOWN = 0.3
 _MOMENTS = frozenset({"date", "timestamp", "timestamptz"})
 _FIRST_DAY, _LAST_DAY = np.array(["0001-01-01", "9999-12-31"], "datetime64[D]").astype(np.int64).tolist()
 
@@ -225,6 +227,7 @@ def _encode_columns(plan: Plan, draft: _Draft, seed: int) -> None:
             draft.source.holders,
             _least(plan, draft),
             {**options, **column.options},
+            None if draft.plan.owner is None else ~draft.source.is_first,
         )
         fitted = kind.fit(data, stream(seed, "fit", draft.plan.id, column.name))
         draft.kinds[column.name] = fitted
@@ -339,16 +342,21 @@ def _anchors(draft: _Draft, owner: _Draft, measure: Measure) -> dict[str, Ints]:
     found = {}
     for column in owner.plan.by("kind"):
         family = column.column.type.family
-        if family in _MOMENTS and len(owner.source) and not is_null(owner.source.column(column.name)).any():
+        if family in _MOMENTS and len(owner.source) and _is_mostly_known(owner, column):
             found[column.name] = anchors_of(column.name, measure, draft.source, owner.source)
     # Rows without an owner have nothing to be counted from.
     return found if (draft.source.owner >= 0).all() else {}
 
 
+def _is_mostly_known(draft: _Draft, column: ColumnPlan) -> bool:
+    return bool(is_null(draft.source.column(column.name)).mean() <= _UNKNOWN) and _is_finite(draft, column)
+
+
 def anchors_of(column: str, measure: Measure, source: SourceTable, owners: SourceTable) -> Ints:
     """Returns the moment in a column of its owner that each row may be counted from: shape (rows,)."""
-    numbers = np.append(order_numbers(owners.column(column)), 0)[np.maximum(source.owner, 0)]
-    return in_measure(numbers, owners.plan.table.by_name[column].type.family, measure)
+    moments, family = owners.column(column), owners.plan.table.by_name[column].type.family
+    known = np.where(is_null(moments), NO_ANCHOR, in_measure(order_numbers(moments), family, measure))
+    return np.append(known, NO_ANCHOR)[source.owner]
 
 
 def _are_years(draft: _Draft) -> bool:

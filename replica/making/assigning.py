@@ -165,11 +165,30 @@ class Assigner:
         return found
 
     def _choose(self, made: MadeTable, parent: MadeTable, reference: ReferencePlan, wish: Ints, rows: Ints) -> Ints:
+        """The row that each of some rows points to; a key that nobody declared gives way where there is no room."""
+        try:
+            return self._chosen(made, parent, reference, wish, rows, declared_only=False)
+        except UnsatisfiableError:
+            if all(planned.unique.declared for planned in made.plan.uniques):
+                raise
+            return self._chosen(made, parent, reference, wish, rows, declared_only=True)
+
+    def _chosen(
+        self,
+        made: MadeTable,
+        parent: MadeTable,
+        reference: ReferencePlan,
+        wish: Ints,
+        rows: Ints,
+        *,
+        declared_only: bool,
+    ) -> Ints:
         key, code = reference.key, made.fitted.references[reference.key.id]
         rng = stream(self.database.seed, "assign", key.id)
         turn = self._turn(made, reference)
         blocks, parent_blocks = self._blocks(made, parent, reference, rows)
-        distinct = [replace(rule, group=rule.group[rows]) for rule in distinct_rules(turn)]
+        rules = distinct_rules(turn, declared_only=declared_only)
+        distinct = [replace(rule, group=rule.group[rows]) for rule in rules]
         within = [replace(rule, group=rule.group[rows]) for rule in within_rules(turn)]
         forbidden = [other[rows] for other in self._forbidden(made, key)]
         may_be_null = is_free_to_be_null(turn)

@@ -16,11 +16,14 @@ from replica.kinds.base import Codes
 from replica.making.redrawing import Accept, draw_until
 from replica.relations.context import place_codes, previous_codes, value_places
 from replica.relations.elders import ElderRows, after_row_before, elder_codes, order_on
+from replica.relations.reuse import Taken
 from replica.seeds import stream
 
 Ints = npt.NDArray[np.int64]
 
 CHUNK_ROWS = 50_000
+# How often a value that is taken is drawn again before it stays.
+_MOST_TRIES = 12
 # Families longer than this are drawn in stretches beside each other, each starting without a row before it.
 _STRETCH = 4_000
 
@@ -141,6 +144,18 @@ class _Chunk:
     rng: np.random.Generator
 
     @cached_property
+    def family(self) -> Ints:
+        """Number of each row's family within the stretch."""
+        numbers = self.drawing.skeleton.family[self.rows]
+        family: Ints = numbers - numbers[0]
+        return family
+
+    @cached_property
+    def taken(self) -> Taken:
+        """Which values the rows drawn so far have taken from others of their owner."""
+        return Taken(self.fitted.reuse, self.fitted.layout, int(self.family[-1]) + 1)
+
+    @cached_property
     def above(self) -> Codes:
         """What is seen of the owners of the rows."""
         return self.drawing.above(self.rows)
@@ -151,6 +166,12 @@ class _Chunk:
         skeleton = self.drawing.skeleton
         sizes = skeleton.sizes[skeleton.family[self.rows]]
         return place_codes(skeleton.position[self.rows], sizes)
+
+    def sample(self, context: Codes, given: Codes, stop: int) -> Codes:
+        """Draws the spans behind the given ones of some rows: shape (rows, stop - given spans)."""
+        assert self.fitted.generator is not None  # noqa: S101 - callers have something to draw
+        drawn: Codes = self.fitted.generator.sample(context, given, stop, self.rng, self.drawing.device)
+        return drawn
 
     def steps(self) -> list[Ints]:
         """Rows by their place among those of their owner: the first ones, the second ones, and so on."""
@@ -223,15 +244,29 @@ def _draw_rows(
 
 def _drawn(chunk: _Chunk, context: Codes, rows: Ints, given: Codes, stop: int) -> Codes:
     """Draws a run of spans; the last one, which has all columns, until rows are as was wished."""
-    generator, accept, device = chunk.fitted.generator, chunk.drawing.accept, chunk.drawing.device
-    assert generator is not None  # noqa: S101 - callers have something to draw
+    accept = chunk.drawing.accept
     if accept is None or stop < len(chunk.fitted.layout.spans):
-        return generator.sample(context, given, stop, chunk.rng, device)
+        drawn = chunk.sample(context, given, stop)
+        return _drawn_apart(chunk, context, rows, np.concatenate([given, drawn], axis=1), given.shape[1])
 
     def is_good(drawn: Codes, at: Ints) -> npt.NDArray[np.bool_]:
         return accept(np.concatenate([given[at], drawn], axis=1), rows[at] + chunk.rows.start, chunk.rng)
 
-    return draw_until(lambda at: generator.sample(context[at], given[at], stop, chunk.rng, device), is_good, len(rows))
+    return draw_until(lambda at: chunk.sample(context[at], given[at], stop), is_good, len(rows))
+
+
+def _drawn_apart(chunk: _Chunk, context: Codes, rows: Ints, codes: Codes, start: int) -> Codes:
+    """Draws again, from there on, what holds a value that another row of its owner has; returns a run of spans."""
+    family, stop = chunk.family[rows], codes.shape[1]
+    for block, reuse in chunk.taken.blocks(start, stop):
+        left = np.arange(len(rows))
+        for _ in range(_MOST_TRIES):
+            left = left[chunk.taken.refused(reuse, family[left], codes[left, block.start : block.stop], chunk.rng)]
+            if not len(left):
+                break
+            codes[left, block.start :] = chunk.sample(context[left], codes[left, : block.start], stop)
+        chunk.taken.take(reuse, family, codes[:, block.start : block.stop])
+    return codes[:, start:]
 
 
 def _place_in_time(chunk: _Chunk, rows: Ints, codes: Codes, values: Ints, first: npt.NDArray[np.bool_]) -> None:

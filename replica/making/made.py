@@ -245,7 +245,8 @@ class MadeDatabase:
     def _rows(self, made: MadeTable, column: ColumnPlan, rows: slice) -> Rows:
         ordinals = np.arange(rows.start, rows.stop)
         rng = stream(self.seed, "decode", made.plan.id, column.name, rows.start)
-        return Rows(ordinals, len(made), rng, self.people(made, rows), self._labels(made)[rows])
+        follows = None if made.plan.owner is None else ~made.skeleton.is_first[rows]
+        return Rows(ordinals, len(made), rng, self.people(made, rows), self._labels(made)[rows], follows)
 
     def _labels(self, made: MadeTable) -> Ints:
         """Kept rows have the labels of the row they are; elsewhere labels are dealt anew."""

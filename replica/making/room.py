@@ -36,8 +36,8 @@ def room_under(table: TablePlan, fitted: FittedTable, key: ForeignKey, counts: M
 
 
 def _limits(table: TablePlan, found: UniquePlan) -> bool:
-    """True for a unique rule made of references in which every row counts."""
-    if found.way != "references" or found.unique.predicate:
+    """True for a declared unique rule made of references in which every row counts."""
+    if found.way != "references" or found.unique.predicate or not found.unique.declared:
         return False
     nullable = any(table.table.by_name[name].nullable for name in found.unique.columns)
     return not nullable or not found.unique.nulls_distinct

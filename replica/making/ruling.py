@@ -87,12 +87,14 @@ class Turn:
         return not key.is_self and all(self.database.can_tell(key.parent, name) for name in key.parent_columns)
 
 
-def distinct_rules(turn: Turn) -> list[Distinct]:
-    """Returns the unique rules that the reference has a part in."""
+def distinct_rules(turn: Turn, *, declared_only: bool = False) -> list[Distinct]:
+    """Returns the unique rules that the reference has a part in; those that only the map knows too, if asked."""
     found = (
         _distinct(turn, planned.unique)
         for planned in turn.table.uniques
-        if turn.free & _read_by(turn, planned.unique) and _is_kept_here(turn, planned)
+        if turn.free & _read_by(turn, planned.unique)
+        and _is_kept_here(turn, planned)
+        and (planned.unique.declared or not declared_only)
     )
     return [rule for rule in found if rule is not None]
 
@@ -255,7 +257,7 @@ def owner_limits(turn: Turn, cap: int | None) -> Ints:
     limits[~open_parents(turn)] = 0
     for within in within_rules(turn):
         limits[~np.isin(within.image, within.pairs[:, 1])] = 0
-    for rule in distinct_rules(turn):
+    for rule in distinct_rules(turn, declared_only=True):
         limits = np.minimum(limits, _shared_out(rule, limits > 0, turn.n))
     return limits
 

@@ -48,6 +48,9 @@ def plan_rules(
         left = [(table, rule) for table in tables for rule in schema_map.tables[table.id].rules if rule.form == form]
         for table, rule in left:
             _check_rule(table.table, rule, schema)
+        if RULES[form].key is not None:
+            # It stands among the table's unique rules already.
+            continue
         # The rows of a lookup are copied, rules and all.
         left = [(table, rule) for table, rule in left if rule.keep and table.role != "lookup"]
         left = [(table, rule) for table, rule in left if not _is_reference(table.table, rule)]

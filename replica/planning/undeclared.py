@@ -1,4 +1,4 @@
-"""References that only the schema map knows: plain ones, polymorphic pairs, keys inside values."""
+"""References that only the schema map knows, plain ones, polymorphic pairs, keys inside values; and keys."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from replica.errors import PlanError
 from replica.planning.scope import require_columns, some_of
+from replica.rules import RULES
 from replica.schema.graph import with_own_keys
 from replica.schema.model import Column, ForeignKey, LooseReference, Schema, Table, Unique, column_list, quote_name
 from replica.schema.schema_map import InsideMap, PolymorphicMap, ReferenceMap, SchemaMap
@@ -24,6 +25,27 @@ def with_references(schema: Schema, schema_map: SchemaMap) -> Schema:
         with_keys = replace(table, foreign_keys=keys)
         tables.append(replace(with_keys, loose_references=tuple(_loose(schema, with_keys, schema_map))))
     return replace(schema, tables=tuple(with_own_keys(tables)))
+
+
+def with_keys(schema: Schema, schema_map: SchemaMap) -> Schema:
+    """Adds the keys to the tables that only rules of the map declare.
+
+    Raises:
+        PlanError: a rule names a column that does not exist.
+    """
+    return replace(schema, tables=tuple(_with_keys(table, schema_map) for table in schema.tables))
+
+
+def _with_keys(table: Table, schema_map: SchemaMap) -> Table:
+    keys = []
+    for rule in schema_map.tables[table.id].rules:
+        key = RULES[rule.form].key
+        if key is None or not rule.keep:
+            continue
+        columns = key(rule)
+        require_columns(table, columns, f"schema map: {table.id}: rule {rule.form}")
+        keys.append(Unique("_".join((*columns, "key")), columns, constraint=False, declared=False))
+    return replace(table, uniques=(*table.uniques, *keys)) if keys else table
 
 
 def _plain(schema: Schema, table: Table, schema_map: SchemaMap) -> list[ForeignKey]:

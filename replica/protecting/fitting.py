@@ -187,10 +187,10 @@ def _learned(copied: Copied, recoded: Mapping[str, Recoded]) -> dict[str, Learne
     """Puts rows and copies into the form that models see, each row beside its context."""
     plan, copy = copied.plan, copied.tables
     seen_copy = {name: observe(table, copy) for name, table in copy.items()}
-    layouts = {name: layout for name, (layout, _) in seen_copy.items()}
-    seen_rows = {name: observe(found.table, copy)[1] for name, found in recoded.items()}
+    layouts = {name: seen.layout for name, seen in seen_copy.items()}
+    seen_rows = {name: observe(found.table, copy).codes for name, found in recoded.items()}
     of_rows = {name: (found.table, seen_rows[name]) for name, found in recoded.items()}
-    of_copy = {name: (copy[name], seen_copy[name][1]) for name in copy}
+    of_copy = {name: (copy[name], seen_copy[name].codes) for name in copy}
     found = {}
     for name, layout in layouts.items():
         if name in recoded:

@@ -20,7 +20,7 @@ from scipy.sparse import csr_array
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-_ROUNDS = 100
+_ROUNDS = 50
 # How far off the span's own distribution may be, which is known better than any marginal.
 _OWN_SLACK = 1e-7
 _LEAST = 1e-9

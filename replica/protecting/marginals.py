@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from replica.generators.base import Encoded, TableGenerator
+from replica.generators.grouping import group_codes
 from replica.generators.marginal import Factor, Marginal, draw_groups
 from replica.kinds.base import Codes, Span
 from replica.privacy.meter import Meter, Price
@@ -36,7 +37,7 @@ _SURE = 2.5
 # How many spans of its context one span may depend on; what these have in common is bought too.
 _MOST_ABOVE = 2
 # Rows that the model is fitted on.
-_ROWS = 20_000
+_ROWS = 14_000
 # How many rows the knowledge that most things are independent weighs.
 _INDEPENDENCE = 100.0
 _ROUNDS = 30
@@ -150,11 +151,14 @@ def fit_marginals(learned: Learned, meter: Meter, bought: Bought, rng: np.random
     edges = _dependences(measuring, measured, scoring)
     pairs = edges + _between_parents(edges, n_context)
     each = _spending(bought.counts, 1 - _SINGLE_PART, len(pairs))
-    found = {pair: _measured_pair(measuring, pair, each) for pair in pairs}
-    factors = _fitted(measuring, found, _drawn_context(measuring, learned, found, rng), rng)
+    measured_pairs = {pair: _measured_pair(measuring, pair, each) for pair in pairs}
+    factors = _fitted(measuring, measured_pairs, _drawn_context(measuring, learned, measured_pairs, rng), rng)
     within = tuple(axis.shares / np.maximum(axis.fine_shares, 1e-15)[axis.fine] for axis in own)
-    given = tuple(() if span.observed else factors[i] for i, span in enumerate(spans))
-    return Marginal(spans, learned.context.spans, tuple(axis.fine for axis in axes), given, within)
+    given = tuple(
+        () if span.observed else tuple(_over_codes(factor, axes) for factor in found)
+        for span, found in zip(spans, factors, strict=True)
+    )
+    return Marginal(spans, learned.context.spans, tuple(axis.fine for axis in own), given, within)
 
 
 def made_rows(model: TableGenerator, learned: Learned, rng: np.random.Generator) -> Codes:
@@ -230,31 +234,6 @@ def _shares(codes: Codes, span: Span) -> Floats:
 def _summed(groups: Ints, shares: Floats) -> Floats:
     """The shares of groups."""
     return np.bincount(groups, weights=shares).astype(np.float64)
-
-
-def group_codes(span: Span, shares: Floats, most: int) -> Ints:
-    """Puts the codes of a span into at most so many groups, neighbours with neighbours: shape (codes,).
-
-    Args:
-        span: the span.
-        shares: how its codes are distributed.
-        most: two or more.
-    """
-    size, ordered = span.cardinality, min(span.ordered, span.cardinality)
-    if size <= most:
-        return np.arange(size)
-    if ordered <= most // 2:
-        # The commonest codes by themselves, all others together.
-        found = np.full(size, most - 1)
-        found[np.argsort(-shares, kind="stable")[: most - 1]] = np.arange(most - 1)
-        return found
-    left = max(1, most - (size - ordered))
-    middle = np.cumsum(shares[:ordered]) - shares[:ordered] / 2
-    cut = np.minimum((middle / max(float(shares[:ordered].sum()), 1e-12) * left).astype(np.int64), left - 1)
-    # Numbered without gaps; special codes come last, in as few groups as there is room for.
-    _, low = np.unique(cut, return_inverse=True)
-    high = low.max() + 1 + np.minimum(np.arange(size - ordered), most - left - 1)
-    return np.concatenate([low.reshape(-1), high])
 
 
 def smoothed(counts: Ints, expected: Floats, ordered: int, sigma: float) -> Floats:
@@ -396,12 +375,17 @@ def _ratio(wanted: Floats, cells: Ints, weights: Floats) -> Floats:
     return ratio
 
 
+def _over_codes(factor: Factor, axes: Sequence[_Axis]) -> Factor:
+    """A factor over groups of groups as one over groups of codes."""
+    views = tuple(view[axes[place].fine] for place, view in zip(factor.places, factor.views, strict=True))
+    return replace(factor, views=views)
+
+
 def _fitted(
     measuring: _Measuring, found: dict[Pair, _PairFound], drawn: Ints, rng: np.random.Generator
 ) -> list[tuple[Factor, ...]]:
-    """Fits the spans one after the other, each given rows drawn from those before it."""
+    """Fits the spans one after the other, each given rows drawn from those before it; over groups of all of them."""
     axes, factors = measuring.axes, []
-    identities = [np.arange(len(axis.fine_shares)) for axis in axes]
     for at in range(measuring.n_context, len(axes)):
         pairs = {a: each for (a, b), each in found.items() if b == at}
         own = axes[at].fine_shares
@@ -409,8 +393,10 @@ def _fitted(
             PairShares(each.views[0][drawn[:, a]], each.views[1], each.shares, each.slack) for a, each in pairs.items()
         ]
         base, fitted = fit_factors(own, told) if told else (own, [])
-        given = [Factor((a,), weights[each.views[0]]) for (a, each), weights in zip(pairs.items(), fitted, strict=True)]
-        factors.append((Factor((), base[None, :]), *given))
-        group = draw_groups(factors[-1], identities, drawn, rng)
+        given = [
+            Factor((a,), (each.views[0],), weights) for (a, each), weights in zip(pairs.items(), fitted, strict=True)
+        ]
+        factors.append((Factor((), (), base[None, :]), *given))
+        group = draw_groups(factors[-1], drawn, rng)
         drawn = np.concatenate([drawn, group[:, None]], axis=1)
     return factors

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from replica.kinds.base import Codes, Span
 from replica.relations.elders import Elder
 from replica.relations.layout import STRUCTURE, BlockKind, Layout
+from replica.relations.likeness import Likeness, in_own_codes
 
 Ints = npt.NDArray[np.int64]
 
@@ -39,10 +40,12 @@ class Ancestor:
     Attributes:
         spans: the spans that are seen, each with one code more, for rows without that ancestor.
         places: where they stand in the ancestor's codes.
+        likenesses: those of them that are written in the codes of the row's own spans.
     """
 
     spans: tuple[Span, ...]
     places: tuple[int, ...]
+    likenesses: tuple[Likeness, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ def ancestor_codes(ancestor: Ancestor, codes: Codes, rows: Ints) -> Codes:
     none = np.array([span.cardinality - 1 for span in ancestor.spans], np.int32)
     if not len(codes):
         return np.broadcast_to(none, (len(rows), len(none))).copy()
-    found = codes[np.maximum(rows, 0)][:, list(ancestor.places)].astype(np.int32)
+    found = in_own_codes(codes[np.maximum(rows, 0)][:, list(ancestor.places)].astype(np.int32), ancestor.likenesses)
     return np.where((rows < 0)[:, None], none, found).astype(np.int32)
 
 

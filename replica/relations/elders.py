@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from replica.kinds.base import Codes, Span
+from replica.relations.likeness import Likeness, in_own_codes
 from replica.relations.sequences import SequenceCode
 
 Ints = npt.NDArray[np.int64]
@@ -31,12 +32,14 @@ class Elder:
         spans: the spans that are seen, each with one code more, for no such row.
         places: where they stand in its rows' codes.
         order: the spans of the row's own order, as if it fell on the next elder row; none without time in common.
+        likenesses: the spans that are written in the codes of the row's own.
     """
 
     table: str
     spans: tuple[Span, ...]
     places: tuple[int, ...]
     order: tuple[Span, ...] = ()
+    likenesses: tuple[Likeness, ...] = ()
 
     @property
     def all_spans(self) -> tuple[Span, ...]:
@@ -123,5 +126,5 @@ def elder_codes(elder: Elder, rows: ElderRows, chosen: Ints) -> Codes:
     none = np.array([span.cardinality - 1 for span in elder.spans], np.int32)
     if not len(rows.codes):
         return np.broadcast_to(none, (len(chosen), len(none))).copy()
-    found = rows.codes[np.maximum(chosen, 0)][:, list(elder.places)].astype(np.int32)
+    found = in_own_codes(rows.codes[np.maximum(chosen, 0)][:, list(elder.places)].astype(np.int32), elder.likenesses)
     return np.where((chosen < 0)[:, None], none, found).astype(np.int32)

@@ -7,7 +7,8 @@ which day of the week) is given to the rest of the row, so trends and seasons ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +20,15 @@ from replica.relations.gaps import GapCode, Measure, fit_gaps
 
 Ints = npt.NDArray[np.int64]
 
+NO_ANCHOR: Final = int(np.iinfo(np.int64).min)
+"""Stands for the anchor of an owner that lacks it."""
+
 _PERIODS = 48
 # A first value belongs to a moment of its owner when the distance varies this much less than the value itself.
 _ANCHORED = 0.8
+# Between these quantiles the distances of ranks are all the same.
+_STEADY = (0.03, 0.97)
+_ENDLESS = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,8 @@ class SequenceCode:
         anchor: the owner's column that first values are counted from; None to count from zero.
         gap: the distance of every later value from the one before; None where no family has two rows.
         periods: the whole range learned, cut into periods of equal weight.
-        last: the greatest value learned; families that run past it are drawn together.
+        unanchored: True where some owners lack the anchor; their first values are periods, in codes behind the others.
+        last: the greatest value learned; families that run past it are drawn together. Ranks have no end.
     """
 
     column: str
@@ -45,14 +53,21 @@ class SequenceCode:
     gap: GapCode | None
     periods: QuantileCode
     last: int
+    unanchored: bool = False
 
     @property
     def spans(self) -> tuple[Span, ...]:
         """First value and gap; each has one code more, for rows to which it does not apply."""
-        found = [_with_none(span) for span in self.first.spans]
+        found = [_with_none(span) for span in self._first_spans]
         if self.gap is not None:
             found += [_with_none(span) for span in self.gap.spans]
         return tuple(found)
+
+    @property
+    def _first_spans(self) -> tuple[Span, ...]:
+        first, *others = self.first.spans
+        more = self.periods.bins if self.unanchored else 0
+        return (replace(first, cardinality=first.cardinality + more), *others)
 
     @property
     def calendar(self) -> tuple[Span, ...]:
@@ -69,10 +84,10 @@ class SequenceCode:
         Args:
             values: the values, in the order of their families.
             before: the value of the row before; anything for first rows.
-            anchors: the owner's anchor, zero without one.
+            anchors: the owner's anchor; zero for an order without one, ``NO_ANCHOR`` where the owner lacks it.
             is_first: which rows are the first of their family.
         """
-        first = _none_where(self.first.encode(values, anchors), self.first.spans, ~is_first)
+        first = _none_where(self._encode_first(values, anchors), self._first_spans, ~is_first)
         if self.gap is None:
             return first
         gap = _none_where(self.gap.encode(values, before), self.gap.spans, is_first)
@@ -83,12 +98,36 @@ class SequenceCode:
     ) -> Ints:
         """Draws values: shape (rows,); the arguments are those of :meth:`encode`."""
         n_first = len(self.first.spans)
-        values = self.first.decode(_clipped(codes[:, :n_first], self.first.spans), anchors, rng)
+        values = self._decode_first(_clipped(codes[:, :n_first], self._first_spans), anchors, rng)
         if self.gap is None:
             # Nobody knows how far a second row stands from the first, but it may not stand where that does.
             return np.where(is_first, values, before + (DAY_US if self.measure == "timestamp" else 1))
         later = self.gap.decode(_clipped(codes[:, n_first:], self.gap.spans), before, rng)
         return np.where(is_first, values, later)
+
+    def _encode_first(self, values: Ints, anchors: Ints) -> Codes:
+        """The first value counted from the owner's anchor; its period where that is not known."""
+        unknown = anchors == NO_ANCHOR
+        codes = self.first.encode(values, np.where(unknown, 0, anchors))
+        if self.unanchored:
+            periods = self.periods.encode(values.astype(np.float64)) + self.first.spans[0].cardinality
+            codes[:, 0] = np.where(unknown, periods, codes[:, 0])
+        return codes
+
+    def _decode_first(self, codes: Codes, anchors: Ints, rng: np.random.Generator) -> Ints:
+        unknown, bins = anchors == NO_ANCHOR, self.first.spans[0].cardinality
+        period = codes[:, 0] - bins
+        # A model may ask for a distance from what is not known; any period will do then.
+        period = np.where(unknown & (period < 0), rng.integers(0, self.periods.bins, len(codes)), period)
+        counted = np.minimum(codes, np.array([span.cardinality - 1 for span in self.first.spans], np.int32))
+        values = self.first.decode(counted, np.where(unknown, 0, anchors), rng)
+        if not (period >= 0).any():
+            return values
+        drawn = np.floor(self.periods.decode(np.maximum(period, 0).astype(np.int32), rng)).astype(np.int64)
+        if self.measure == "timestamp":
+            # The time of day is a span of its own, or at least what the values are multiples of.
+            drawn = drawn // DAY_US * DAY_US + values % DAY_US
+        return np.where(period >= 0, drawn, values)
 
     def calendar_codes(self, values: Ints) -> Codes:
         """Returns the codes of the calendar: shape (rows, calendar spans)."""
@@ -99,7 +138,7 @@ class SequenceCode:
         return np.stack(columns, axis=1).astype(np.int32)
 
     def drawn_together(self, values: Ints, family: Ints) -> Ints:
-        """Returns the values with families that run past the end of what was learned scaled back to end there.
+        """Returns the values with families that run past the end of what was learned moved or scaled to end there.
 
         Args:
             values: values in the order of their families.
@@ -108,6 +147,8 @@ class SequenceCode:
         starts = np.flatnonzero(np.r_[True, family[1:] != family[:-1]])
         sizes = np.diff(np.r_[starts, len(values)])
         first, final = np.repeat(values[starts], sizes), np.repeat(values[starts + sizes - 1], sizes)
+        # Families that begin there are moved as a whole.
+        values = np.where(first >= self.last, values - (final - self.last), values)
         beyond = (final > self.last) & (first < self.last)
         if not beyond.any():
             return values
@@ -138,7 +179,8 @@ def fit_sequence(
         values: its values, in the order of their families: days, microseconds or numbers.
         measure: what they are.
         is_first: which rows are the first of their family.
-        anchors: columns of the owner that first values may be counted from, each with one value per row.
+        anchors: columns of the owner that first values may be counted from, each with one value per row, ``NO_ANCHOR``
+            where an owner lacks it.
         strict: whether no two rows of a family may share a value.
         holders: who stands behind each row.
         min_holders: least holders behind a value that is kept as it is.
@@ -147,6 +189,9 @@ def fit_sequence(
     first_holders = holders[is_first] if holders is not None else None
     anchor = _choose_anchor(first_values, {name: found[is_first] for name, found in anchors.items()})
     base = anchors[anchor][is_first] if anchor else np.zeros(len(first_values), np.int64)
+    known = base != NO_ANCHOR
+    first_values, base = first_values[known], base[known]
+    first_holders = first_holders[known] if first_holders is not None else None
     least_first = 0 if anchor and (first_values - base >= 0).all() else None
     first = fit_gaps(
         f"{column} first",
@@ -171,7 +216,16 @@ def fit_sequence(
             least=1 if strict else 0,
         )
     periods = fit_quantiles(values.astype(np.float64), holders, bins=_PERIODS, min_holders=min_holders)
-    return SequenceCode(column, measure, first, anchor, gap, periods, int(np.floor(periods.knots_v[-1])))
+    last = _ENDLESS if _is_steady(values, later) else int(np.floor(periods.knots_v[-1]))
+    return SequenceCode(column, measure, first, anchor, gap, periods, last, bool((~known).any()))
+
+
+def _is_steady(values: Ints, later: npt.NDArray[np.bool_]) -> bool:
+    """True for ranks: nearly all rows are as far from the one before, so how many there are says where they end."""
+    if not later.any():
+        return False
+    low, high = np.quantile(np.diff(values, prepend=0)[later], _STEADY)
+    return bool(low == high)
 
 
 def _choose_anchor(values: Ints, anchors: dict[str, Ints]) -> str | None:
@@ -179,7 +233,8 @@ def _choose_anchor(values: Ints, anchors: dict[str, Ints]) -> str | None:
     spread = _spread(values)
     best, best_spread = None, _ANCHORED * spread
     for name, base in anchors.items():
-        found = _spread(values - base)
+        known = base != NO_ANCHOR
+        found = _spread((values - base)[known]) if known.any() else np.inf
         if found < best_spread:
             best, best_spread = name, found
     return best

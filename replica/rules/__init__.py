@@ -15,6 +15,7 @@ from replica.rules import (
     null_when,
     periods,
     running,
+    unique,
 )
 from replica.rules.base import RuleKind
 
@@ -30,6 +31,7 @@ RULES: Final[Mapping[str, RuleKind[Any]]] = {
     "inequality": inequality.KIND,
     "after_parent": after_parent.KIND,
     "periods": periods.KIND,
+    "unique": unique.KIND,
 }
 """The forms of rules, by the name that schema maps use."""
 

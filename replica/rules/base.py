@@ -195,6 +195,8 @@ class RuleKind(Generic[R]):
         whole: True where rows cannot be looked at in parts.
         defines: True where the rule alone decides the column; False where it only bounds it.
         together: True where all ruled columns are changed, in their order; False where one of them is.
+        key: the columns of the undeclared key that it is, which is planned as declared ones are; None for others.
+        lenient: True where it is kept although a few rows of the source break it.
         alone: True where each row keeps or breaks it by itself: copied whole, it keeps it.
     """
 
@@ -209,6 +211,8 @@ class RuleKind(Generic[R]):
     whole: bool = False
     defines: bool = False
     together: bool = False
+    key: Callable[[R], tuple[str, ...]] | None = None
+    lenient: bool = False
     alone: bool = False
 
 

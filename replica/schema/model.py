@@ -158,6 +158,7 @@ class Unique:
         nulls_distinct: False under NULLS NOT DISTINCT.
         deferrable: True for a deferrable constraint.
         constraint: False for a bare unique index.
+        declared: False for one that only the schema map knows.
     """
 
     name: str
@@ -168,6 +169,7 @@ class Unique:
     nulls_distinct: bool = True
     deferrable: bool = False
     constraint: bool = True
+    declared: bool = True
 
 
 @dataclass(frozen=True, slots=True)

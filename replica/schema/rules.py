@@ -217,13 +217,28 @@ class Copied:
     form: Literal["copied"] = "copied"
 
 
+@dataclass(config=_CONFIG)
+class UniqueRule:
+    """A key that the schema does not declare: no two rows agree in all of its columns; rows with a null keep it.
+
+    Attributes:
+        columns: the columns.
+        keep: False for a rule that is known and not kept.
+        form: ``unique``.
+    """
+
+    columns: Annotated[tuple[str, ...], Field(min_length=1)]
+    keep: Keep = True
+    form: Literal["unique"] = "unique"
+
+
 ParentRule = AfterParent | Copied
 """Rules that look at the row that ``via`` points to."""
 
 ChildrenRule = ChildSum | ChildCount
 """Rules that look at the rows of ``table`` that point here through ``via``."""
 
-Rule = Inequality | NullWhen | Dependency | Arithmetic | Running | ChildrenRule | ParentRule | Periods
+Rule = Inequality | NullWhen | Dependency | Arithmetic | Running | ChildrenRule | ParentRule | Periods | UniqueRule
 
 AnyRule = Annotated[Rule, Field(discriminator="form")]
 """A rule as maps hold it: ``form`` says which one it is."""

@@ -53,7 +53,7 @@ def _queries(table: Table, rows: str, schema: Schema) -> Iterator[tuple[str, str
             yield f"{name} NOT NULL", f"SELECT count(*) FROM {rows} WHERE {_quoted(column.name)} IS NULL"
         for check in column.type.domain_checks:
             yield f"{name} {check.name}", _count_false(rows, _of_column(check.expression, column))
-    for unique in table.uniques:
+    for unique in (found for found in table.uniques if found.declared):
         yield f"{table.id}.{quote_name(unique.name)}", _count_duplicates(rows, unique)
     for key in table.foreign_keys:
         yield key.id, _count_orphans(rows, key, _rows(schema.by_id[key.parent]))
