@@ -65,6 +65,8 @@ def learn_reuse(layout: Layout, codes: Codes, family: Ints, rng: np.random.Gener
         family: number of each row's family; shape (rows,).
         rng: deals the values out at random.
     """
+    if not len(family) or family.max() + 1 == len(family):
+        return ()
     found = (_learn(block, layout, codes, family, rng) for block in layout.of(*SEEN))
     return tuple(reuse for reuse in found if reuse is not None)
 
