@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -119,7 +118,7 @@ def own_notation(batch: pa.Array, column: Column) -> pa.Array:
     """Nested values are read as JSON, and written in the notation of their type."""
     if column.type.family not in ("array", "composite"):
         return batch
-    return pa.array([None if text is None else literal(json.loads(text), column.type) for text in batch.to_pylist()])
+    return pa.array([None if text is None else literal(text, column.type) for text in batch.to_pylist()])
 
 
 def copy(snapshot: Snapshot, staging: Staging, table: Table) -> int:

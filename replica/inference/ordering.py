@@ -141,7 +141,9 @@ def _order(sample: TableSample, owner: ForeignKey, learned: Sequence[str], reaso
         for name in candidates
         if table.by_name[name].type.family in MOMENTS and not _NAMES_UPDATE.fullmatch(words_of(name))
     ]
-    numbers = [name for name in candidates if table.by_name[name].type.family not in MOMENTS]
+    # What else a key holds has to be free to differ.
+    keys = {name for unique in table.uniques for name in unique.columns}
+    numbers = [name for name in candidates if table.by_name[name].type.family not in MOMENTS and name not in keys]
     return _moment(sample, moments, reasons) or _number(sample, owner, numbers, reasons)
 
 

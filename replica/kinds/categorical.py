@@ -140,8 +140,12 @@ def _filler(data: ColumnData, left_out: list[str], rng: np.random.Generator) -> 
 
 def _are_codes(texts: list[str]) -> bool:
     """True for short signs rather than words: numbers, grades, sizes."""
-    signs = sum(any(c.isdigit() for c in text) or (text.isupper() and len(text) <= _SIGN) for text in texts)
+    signs = sum(_is_sign(text) for text in texts)
     return signs >= _MOSTLY * len(texts)
+
+
+def _is_sign(text: str) -> bool:
+    return " " not in text and (any(c.isdigit() for c in text) or (text.isupper() and len(text) <= _SIGN))
 
 
 def _made_up(filler: PersonalKind | CodeKind, rows: Rows) -> pa.Array:

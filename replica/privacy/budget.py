@@ -29,10 +29,10 @@ class Share:
 
 
 SHARES: tuple[Share, ...] = (
-    Share("rows", 0.04, "how many subjects there are, and how many rows each has in every table"),
+    Share("rows", 0.08, "how many subjects there are, and how many rows each has in every table"),
     Share("columns", 0.20, "the bounds, bins, values, decimals and nulls of every column"),
     Share("structure", 0.10, "which columns depend on which"),
-    Share("models", 0.66, "the distribution of every column and of what depends on what, or the steps of training"),
+    Share("models", 0.62, "the distribution of every column and of what depends on what, or the steps of training"),
 )
 """What the budget pays for. The parts add up to one."""
 
