@@ -16,10 +16,11 @@ from replica.generators import family_for
 from replica.generators.base import Encoded, FitOptions, TableGenerator
 from replica.generators.devices import CPU, to_learn
 from replica.learning.conditioning import Observed, context_spec, likened, observe, source_context
-from replica.learning.encoding import EncodedTable, encode_tables, is_copied, is_same_person, references_apart
+from replica.learning.encoding import EncodedTable, encode_tables, is_copied
 from replica.learning.lookups import learn_lookups
 from replica.learning.partial_nulls import learn_partial_nulls
 from replica.learning.source_rows import SourceTable, read_source
+from replica.learning.traits import is_same_person, references_apart
 from replica.planning.decisions import Plan, TablePlan
 from replica.processes import main_module_hidden, pool_of
 from replica.progress import Progress, Report, ignore

@@ -19,7 +19,8 @@ from replica.kinds.categorical import CategoricalKind, split_codes
 from replica.kinds.datetime import MomentKind, TimeKind, order_numbers
 from replica.kinds.numeric import NumericKind
 from replica.kinds.personal import PersonalKind
-from replica.learning.encoding import EncodedTable, anchors_of
+from replica.learning.encoding import EncodedTable
+from replica.learning.moments import anchors_of
 from replica.learning.source_rows import SourceTable
 from replica.planning.decisions import Plan
 from replica.privacy.noise import random_below
