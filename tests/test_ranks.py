@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from conftest import Server
 from postgres_tools import run, value
@@ -14,12 +15,15 @@ import replica
 from replica.databases.url import DatabaseUrl
 from replica.errors import PlanError
 from replica.inference import Draft
+from replica.inference.ordering import ranks
+from replica.inference.sampling import TableSample
 from replica.kinds.base import Span
 from replica.pipeline import draft, introspect
 from replica.plan import plan
 from replica.planning.decisions import Plan
 from replica.relations.layout import make_layout
 from replica.relations.reuse import Reuse, Taken, learn_reuse
+from replica.schema.model import Column, SqlType, Table
 from replica.schema.rules import UniqueRule
 from replica.schema.schema_map import TableMap
 from replica.settings import Settings
@@ -162,6 +166,17 @@ def test_a_key_that_nobody_declared_gives_way_where_there_is_no_room(new_databas
     replica.replicate(source, target, replace(SETTINGS, generator="marginal", rows={"public.pair": 1_000}))
     assert value(target, "SELECT count(*) FROM pair") == 1_000
     server.drop(target)
+
+
+def test_ranks_of_which_a_few_are_shared_are_ranks() -> None:
+    """Shared places make more rows than the highest ones add up to."""
+    owner = np.repeat(np.arange(60), 10)
+    place = np.tile(np.arange(1, 11), 60)
+    place[[9, 19]] = 9
+    whole = SqlType("integer", "int4", "integer")
+    table = Table("public", "result", (Column("race", whole), Column("place", whole)))
+    sample = TableSample(table, pa.table({"race": owner, "place": place}), complete=True)
+    assert ranks(sample, "place", ("race",))
 
 
 # What is taken

@@ -201,7 +201,7 @@ def ranks(sample: TableSample, name: str, within: tuple[str, ...]) -> bool:
     np.maximum.at(highest, groups, numbers)
     counts, highest = np.bincount(groups)[highest > 0], highest[highest > 0].astype(np.float64)
     # Of ranks without gaps every owner has the same share in the sample, but for chance.
-    share = counts.sum() / highest.sum()
+    share = min(1.0, counts.sum() / highest.sum())
     off = np.abs(counts - share * highest) > _CHANCE * np.sqrt(share * (1 - share) * highest) + _EXACT * highest
     return bool(share >= _SHARE and off.mean() <= 1 - _WHOLE)
 
