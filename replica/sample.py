@@ -339,7 +339,9 @@ class _Making:
         reference = self._reference(made.plan, name)
         parent = self.database.tables[reference.key.parent]
         # Where it stands depends on what else is observed; what of it is like an own column does not.
-        seen = replace(made.fitted.referenced[name], places=see_referenced(parent.fitted.layout).places)
+        whole = see_referenced(parent.fitted.layout)
+        # Files written before likenesses were learned do not say what is seen.
+        seen = replace(made.fitted.referenced.get(name, whole), places=whole.places)
         made.codes[:, made.fitted.layout.places("referenced", name)] = ancestor_codes(
             seen, parent.codes, made.parents[name]
         )
